@@ -1,0 +1,55 @@
+"""How blocks are fetched: one module per family, each opening a Client."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, cast
+
+from chainflow import lookup
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Collection, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    from chainflow.endpoints import Endpoint
+    from chainflow.types import BlockRange, Chain, Heights, RawBlock
+
+
+class Client(Protocol):
+    """What every family answers about one chain; it retries and changes endpoint by itself."""
+
+    async def heights(self) -> Heights:
+        """The newest height, and the one the chain's `finality_tag` stands for.
+
+        Raises:
+            NodeUnavailable: No endpoint answered in time (transient).
+            Unsupported: No endpoint serves the chain's `finality_tag`.
+            WrongChain: Every endpoint serves another chain than the registry says.
+        """
+        ...
+
+    def fetch(
+        self, blocks: BlockRange, datasets: Collection[str]
+    ) -> AsyncGenerator[RawBlock, None]:
+        """Blocks of a range, with as much of each as the datasets need.
+
+        Leaving early? Close the generator (`contextlib.aclosing`), so that requests ahead end too.
+
+        Args:
+            blocks: Heights to read; all must exist when called.
+            datasets: Names of the family's datasets that the blocks are fetched for.
+
+        Yields:
+            len(blocks) blocks, ascending by height, each naming the one before it as parent.
+
+        Raises:
+            NodeUnavailable: No endpoint answered in time (transient).
+            NotYet: No endpoint has a height of the range yet (transient).
+            TerminalError: As its subclasses say; the message names heights and endpoints.
+        """
+        ...
+
+
+def connect(chain: Chain, endpoints: Sequence[Endpoint]) -> AbstractAsyncContextManager[Client]:
+    """A client of the chain's family, open while the context lasts; nothing is asked yet."""
+    family = lookup.module("clients", chain.family)
+    return cast("AbstractAsyncContextManager[Client]", family.connect(chain, endpoints))

@@ -1,0 +1,86 @@
+"""Reading ahead: spans of heights fetched at once, given in order, bounded in count and bytes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING
+
+from chainflow.types import BlockRange, RawBlock
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+
+    from chainflow.clients._pace import Limits
+
+    Read = Callable[[BlockRange], Awaitable[list[RawBlock]]]
+
+# Taken for a block until one has been seen.
+_BLOCK_BYTES = 256 * 2**10
+
+
+async def ahead(
+    blocks: BlockRange,
+    read: Read,
+    *,
+    span: Callable[[], int],
+    width: Callable[[], int],
+    limits: Limits,
+) -> AsyncGenerator[list[RawBlock], None]:
+    """The range in consecutive spans, ascending, later ones being read meanwhile.
+
+    Args:
+        blocks: Heights to read.
+        read: Reads one span whole.
+        span: How many heights the next span shall have.
+        width: How many spans may be under way.
+        limits: Bound what is read and waits to be taken.
+    """
+    reading: deque[tuple[int, asyncio.Task[list[RawBlock]]]] = deque()
+    start = blocks.start
+    typical = _BLOCK_BYTES
+    got: list[RawBlock] = []
+    try:
+        while True:
+            while start < blocks.stop and _room(reading, width(), typical, limits):
+                part = BlockRange(start, min(start + max(1, span()), blocks.stop))
+                reading.append((len(part), asyncio.create_task(_read(read, part))))
+                start = part.stop
+            # Given out only now, so that the next spans are read while the consumer works.
+            if got:
+                yield got
+            if not reading:
+                break
+            got = await reading[0][1]
+            reading.popleft()
+            typical = _bytes(got) // len(got)
+    finally:
+        for _, task in reading:
+            task.cancel()
+        await asyncio.gather(*(task for _, task in reading), return_exceptions=True)
+
+
+async def _read(read: Read, part: BlockRange) -> list[RawBlock]:
+    return await read(part)
+
+
+def _bytes(blocks: Sequence[RawBlock]) -> int:
+    return sum(block.size for block in blocks)
+
+
+def _room(
+    reading: Sequence[tuple[int, asyncio.Task[list[RawBlock]]]],
+    width: int,
+    typical: int,
+    limits: Limits,
+) -> bool:
+    """Whether one more span may be started; the first always may, and none after a failed one."""
+    if not reading:
+        return True
+    done = [task for _, task in reading if task.done()]
+    if any(task.exception() for task in done) or len(reading) - len(done) >= width:
+        return False
+    heights = sum(count for count, _ in reading)
+    coming = sum(count for count, task in reading if not task.done())
+    held = sum(_bytes(task.result()) for task in done) + coming * typical
+    return heights < limits.buffer_blocks and held < limits.buffer_bytes

@@ -1,0 +1,239 @@
+"""One endpoint over HTTP, as this process has come to know it. No family's words stand here."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import aiohttp
+
+from chainflow import __version__
+from chainflow.clients._pace import Limits, Pace
+from chainflow.errors import (
+    AnswerTooLarge,
+    HeightPruned,
+    MalformedAnswer,
+    NodeUnavailable,
+    RateLimited,
+    RequestRefused,
+    TerminalError,
+    Unsupported,
+    WorkError,
+    WrongChain,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from chainflow.endpoints import Endpoint
+
+_START_REQUESTS = 4
+_START_CALLS = 10
+_EXCERPT = 200
+# Shorter words of a URL are versions and chain names, not keys.
+_KEY_LENGTH = 8
+# What an endpoint may be trusted less for, when endpoints are ordered by health.
+_AILING = (
+    NodeUnavailable,
+    MalformedAnswer,
+    HeightPruned,
+    Unsupported,
+    RequestRefused,
+    WrongChain,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An HTTP answer whose body was read to its end."""
+
+    status: int
+    body: bytes
+    retry_after_seconds: float | None
+
+
+class Node:
+    """An endpoint's health, its pace, and the requests in flight to it."""
+
+    def __init__(self, endpoint: Endpoint, session: aiohttp.ClientSession, limits: Limits) -> None:
+        self.host = endpoint.host
+        self.limits = limits
+        self.window = Pace(_START_REQUESTS, limits.requests_in_flight)
+        self.calls = Pace(_START_CALLS, limits.calls_per_request)
+        self.failures = 0
+        self.dismissed: TerminalError | None = None
+        self.lacks: set[str] = set()
+        # Whether it was greeted (see `Nodes`), and the last failure to.
+        self.met = False
+        self.meeting = asyncio.Lock()
+        self.unmet: WorkError | None = None
+        self.unmet_at = -math.inf
+        self._endpoint = endpoint
+        self._session = session
+        self._secrets = _secrets(endpoint)
+        self._in_flight = 0
+        self._freed = asyncio.Condition()
+        self._successes = 0
+        self._halved_at = -math.inf
+        self._quiet_until = -math.inf
+
+    def quiet_seconds(self) -> float:
+        """How long this endpoint wants to be left alone; 0 if it does not."""
+        return max(0.0, self._quiet_until - _now())
+
+    def went_well(self) -> None:
+        """Count a success: healthy again, and one more request in flight per full window."""
+        self.failures = 0
+        self._successes += 1
+        if self._successes >= self.window.size:
+            self._successes = 0
+            self.window.up()
+
+    def went_wrong(self, error: WorkError, began: float) -> None:
+        """Count a failure of work begun at `began` (loop time); ask for less where that helps."""
+        if isinstance(error, _AILING):
+            self.failures += 1
+        if isinstance(error, WrongChain):
+            self.dismissed = error
+        if not isinstance(error, NodeUnavailable):
+            return
+        if isinstance(error, RateLimited) and self._told_to_be_quiet(error):
+            return
+        # Many requests in flight fail of one cause: only one of them halves.
+        if began >= self._halved_at:
+            self._halved_at = _now()
+            if self.window.size == 1 or not isinstance(error, RateLimited):
+                self.calls.halve()
+            self.window.halve()
+
+    def _told_to_be_quiet(self, error: RateLimited) -> bool:
+        """Keep quiet as long as the endpoint wishes; whether it had said so before."""
+        told = self.quiet_seconds() > 0
+        wish = error.retry_after_seconds
+        until = _now() + (self.limits.quiet_seconds if wish is None else wish)
+        self._quiet_until = max(self._quiet_until, until)
+        return told
+
+    async def post(self, body: bytes) -> Reply:
+        """The endpoint's answer to a JSON body, whatever its status; redirects are not followed.
+
+        Raises:
+            RateLimited: The endpoint wants to be left alone; nothing was sent.
+            NodeUnavailable: No whole answer came in time.
+            AnswerTooLarge: The answer's body is larger than `Limits.body_bytes`.
+        """
+        headers = {"Content-Type": "application/json", **self._endpoint.headers}
+        async with self._slot():
+            if wait := self.quiet_seconds():
+                raise RateLimited(f"to be left alone for {wait:.1f} s", wait)
+            try:
+                async with self._session.post(
+                    self._endpoint.url, data=body, headers=headers, allow_redirects=False
+                ) as response:
+                    wait_seconds = _retry_after(response.headers)
+                    return Reply(response.status, await self._read(response), wait_seconds)
+            except TimeoutError:
+                text = f"no answer within {self.limits.request_seconds:g} s"
+                raise NodeUnavailable(text) from None
+            except aiohttp.InvalidURL:
+                raise RequestRefused("its address is not a URL") from None
+            except (aiohttp.ClientError, OSError) as error:
+                # aiohttp's own texts may hold the URL, and a URL may hold a key.
+                raise NodeUnavailable(_words(error)) from None
+
+    def excerpt(self, body: bytes | str) -> str:
+        """The beginning of what the node said, on one line, without our keys in it."""
+        text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        text = " ".join("".join(c if c.isprintable() else " " for c in text[:2000]).split())
+        return text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}..."
+
+    @asynccontextmanager
+    async def _slot(self) -> AsyncIterator[None]:
+        async with self._freed:
+            await self._freed.wait_for(lambda: self._in_flight < self.window.size)
+            self._in_flight += 1
+        try:
+            yield
+        finally:
+            self._in_flight -= 1
+            async with self._freed:
+                self._freed.notify_all()
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        most = self.limits.body_bytes
+        parts: list[bytes] = []
+        size = response.content_length or 0
+        if size <= most:
+            size = 0
+            async for part in response.content.iter_any():
+                parts.append(part)
+                size += len(part)
+                if size > most:
+                    break
+        if size > most:
+            raise AnswerTooLarge(f"the answer is larger than {most} bytes")
+        return b"".join(parts)
+
+
+@asynccontextmanager
+async def session(limits: Limits) -> AsyncIterator[aiohttp.ClientSession]:
+    """Connections for all endpoints of a client; their number is bounded by each Node."""
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"User-Agent": f"chainflow/{__version__}", "Accept-Encoding": "gzip"},
+        timeout=aiohttp.ClientTimeout(
+            total=limits.request_seconds, sock_connect=limits.connect_seconds
+        ),
+        read_bufsize=2**20,
+    ) as opened:
+        yield opened
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds, from seconds or an HTTP date; None if there is none that can be read."""
+    text = headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"\d{1,9}(\.\d+)?", text):
+        return float(text)
+    try:
+        when = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max(0.0, (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+
+
+def _words(error: Exception) -> str:
+    match error:
+        case aiohttp.ClientPayloadError():
+            return "the body was cut short"
+        case aiohttp.ServerDisconnectedError():
+            return "the connection was closed before an answer"
+        case aiohttp.ClientConnectorError():
+            reason = error.os_error
+            return f"cannot connect: {reason.strerror or type(reason).__name__}"
+        case OSError():
+            return f"connection broken: {error.strerror or type(error).__name__}"
+    return type(error).__name__
+
+
+def _secrets(endpoint: Endpoint) -> tuple[str, ...]:
+    """Whatever of an endpoint may be a key: a node's error text may quote it."""
+    url = urlsplit(endpoint.url)
+    words = [url.username or "", url.password or "", *url.path.split("/")]
+    words += [value for _, value in parse_qsl(url.query)]
+    words += [word for value in endpoint.headers.values() for word in value.split()]
+    known = {form for word in words for form in (word, unquote(word)) if len(form) >= _KEY_LENGTH}
+    return tuple(sorted(known, key=len, reverse=True))

@@ -1,0 +1,145 @@
+"""EVM chains over Ethereum's JSON-RPC.
+
+Per height `eth_getBlockByNumber` with full transactions and `eth_getBlockReceipts`, several heights
+to a request; `eth_getTransactionReceipt` in batches from an endpoint that lacks block receipts.
+
+Source: ethereum/execution-apis; choices: docs/decisions/0020 to 0024.
+"""
+
+from __future__ import annotations
+
+from contextlib import aclosing, asynccontextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from chainflow.clients import _evm_agree as agree
+from chainflow.clients import _jsonrpc as jsonrpc
+from chainflow.clients._ahead import ahead
+from chainflow.clients._evm_span import Span, fill
+from chainflow.clients._failover import Nodes
+from chainflow.clients._http import Node, session
+from chainflow.clients._jsonrpc import Call
+from chainflow.clients._pace import DEFAULT, Limits
+from chainflow.errors import MalformedAnswer, NotYet, RequestRefused, Unsupported, WrongChain
+from chainflow.types import BlockRange, Chain, Heights, RawBlock
+from chainflow.wire import evm as wire
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
+
+    from chainflow.endpoints import Endpoint
+
+_T = TypeVar("_T")
+_WITHOUT_RECEIPTS = frozenset({"blocks", "withdrawals"})
+
+
+class _Header(msgspec.Struct):
+    number: str
+
+
+@asynccontextmanager
+async def connect(
+    chain: Chain, endpoints: Sequence[Endpoint], limits: Limits = DEFAULT
+) -> AsyncIterator[EvmClient]:
+    """A client of one EVM chain; endpoints are asked by health, then in their order."""
+    async with session(limits) as opened:
+        yield EvmClient(chain, [Node(e, opened, limits) for e in endpoints], limits)
+
+
+class EvmClient:
+    """One EVM chain, asked through its endpoints; see `clients.Client` for what it promises."""
+
+    def __init__(self, chain: Chain, nodes: Sequence[Node], limits: Limits) -> None:
+        self._chain = chain
+        self._limits = limits
+        self._nodes = Nodes(chain.name, nodes, self._greet, limits)
+
+    async def heights(self) -> Heights:
+        """The newest height, and that of the chain's finality tag."""
+        return await self._nodes.ask(
+            self._heights,
+            "heights",
+            attempt_seconds=self._limits.heights_attempt_seconds,
+            deadline_seconds=self._limits.heights_seconds,
+        )
+
+    async def fetch(
+        self, blocks: BlockRange, datasets: Collection[str]
+    ) -> AsyncGenerator[RawBlock, None]:
+        """Blocks of the range; their receipts are left out where no dataset needs them."""
+        receipts = not _WITHOUT_RECEIPTS.issuperset(datasets)
+        calls_per_height = 2 if receipts else 1
+        spans = ahead(
+            blocks,
+            lambda part: self._read(part, None, receipts=receipts),
+            span=lambda: self._nodes.best.calls.size // calls_per_height,
+            width=lambda: self._nodes.best.window.size,
+            limits=self._limits,
+        )
+        below: str | None = None
+        async with aclosing(spans):
+            async for span in spans:
+                linked = span
+                if below is not None and span[0].parent_hash != below:
+                    part = BlockRange(span[0].height, span[-1].height + 1)
+                    linked = await self._read(part, below, receipts=receipts)
+                for block in linked:
+                    yield block
+                below = linked[-1].hash
+
+    async def _read(
+        self, blocks: BlockRange, parent: str | None, *, receipts: bool
+    ) -> list[RawBlock]:
+        span = Span(
+            blocks, parent, receipts, system_logs=self._chain.chain_id in agree.SYSTEM_LOG_CHAINS
+        )
+        await self._nodes.ask(lambda node: fill(node, span), str(blocks))
+        return span.taken()
+
+    async def _greet(self, node: Node) -> None:
+        """Refuse an endpoint that serves another chain than the registry says."""
+        if self._chain.chain_id is None:
+            return
+        (outcome,) = await jsonrpc.call(node, [Call("eth_chainId", ())])
+        given = _quantity(outcome)
+        if str(given) != str(self._chain.chain_id):
+            raise WrongChain(f"expected chain id {self._chain.chain_id}, got {given}")
+
+    async def _heights(self, node: Node) -> Heights:
+        tag = self._chain.finality_tag
+        calls = [Call("eth_blockNumber", ())]
+        if tag is not None:
+            calls.append(Call("eth_getBlockByNumber", (tag, False)))
+        head, *tagged = await jsonrpc.call(node, calls)
+        newest = _quantity(head)
+        if tag is None:
+            return Heights(newest, None)
+        finalized = _tagged(tag, tagged[0])
+        # A backend behind the one that knows the finalized block may have answered the head.
+        return Heights(max(newest, finalized), finalized)
+
+
+def _quantity(outcome: jsonrpc.Outcome) -> int:
+    return wire.quantity(_decode(jsonrpc.result(outcome), str))
+
+
+def _tagged(tag: str, outcome: jsonrpc.Outcome) -> int:
+    """The height that a tag stands for."""
+    if isinstance(outcome, NotYet | RequestRefused | Unsupported):
+        why = str(outcome)
+    elif isinstance(outcome, msgspec.Raw) and jsonrpc.is_null(outcome):
+        why = "null"
+    else:
+        return wire.quantity(_decode(jsonrpc.result(outcome), _Header).number)
+    raise Unsupported(
+        f"no block for the tag {tag!r} ({why}); where the chain's nodes do not serve it, set "
+        "`finality: {confirmations: N}`"
+    )
+
+
+def _decode(raw: msgspec.Raw, kind: type[_T]) -> _T:
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except msgspec.DecodeError as error:
+        raise MalformedAnswer(f"not what was asked for: {error}") from error

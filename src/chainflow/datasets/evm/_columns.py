@@ -1,0 +1,88 @@
+"""Which column is read from which field of the node's structs, and the table they make."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from chainflow.datasets._rows import ARROW_TYPES, BLOCK_COLUMNS
+from chainflow.datasets.evm._hex import READERS, Place
+from chainflow.types import Column
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from chainflow.datasets._rows import Rows
+    from chainflow.types import ColumnType
+
+    Values = Sequence[Any] | pa.Array[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A column, and the attribute of the node's struct it is read from; None if it is computed."""
+
+    column: Column
+    attribute: str | None
+
+
+def field(
+    name: str, kind: ColumnType, attribute: str | None = None, *, required: bool = False
+) -> Field:
+    """A column read from the attribute of its own name, or of another."""
+    return Field(Column(name, kind, required=required), attribute or name)
+
+
+def computed(name: str, kind: ColumnType, *, required: bool = False) -> Field:
+    """A column that the dataset works out itself."""
+    return Field(Column(name, kind, required=required), None)
+
+
+def columns(fields: Iterable[Field]) -> tuple[Column, ...]:
+    """The block's columns and those of the fields, in order."""
+    return (*BLOCK_COLUMNS, *(f.column for f in fields))
+
+
+def read(fields: Iterable[Field], items: Sequence[Any]) -> dict[str, list[Any]]:
+    """The fields of every item, by column; computed ones are left to the dataset."""
+    return {f.column.name: list(map(attrgetter(f.attribute), items)) for f in fields if f.attribute}
+
+
+def table(
+    dataset: str,
+    columns: Sequence[Column],
+    rows: Rows[Any],
+    values: Mapping[str, Values],
+) -> pa.Table:
+    """The table of a dataset: `values` by column, next to the block's own columns.
+
+    Args:
+        dataset: Its name, for error messages.
+        columns: Its columns; each stands in `values` or is one of the block's.
+        rows: What the rows are made of.
+        values: The node's hex text for bigint, numeric and text columns, JSON text for jsonb; or
+            the finished array.
+
+    Raises:
+        MalformedAnswer: A value is not hex or does not fit its column; names height and column.
+    """
+    arrays = rows.block_arrays()
+    for column in columns:
+        if column.name not in arrays:
+            arrays[column.name] = _array(Place(dataset, column, rows), values[column.name])
+    return pa.table({column.name: arrays[column.name] for column in columns})
+
+
+def _array(place: Place, values: Values) -> pa.Array[Any]:
+    if isinstance(values, pa.Array):
+        return values
+    kind = place.column.type
+    if kind == "boolean":
+        return pa.array(values, pa.bool_())
+    texts = pa.array(values, pa.string())
+    if texts.null_count == len(texts):
+        return pa.nulls(len(texts)).cast(ARROW_TYPES[kind])
+    return READERS[kind](place, texts)

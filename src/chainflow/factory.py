@@ -1,0 +1,237 @@
+"""Chain -> DAG: no network, no database, no clock; from the same registry always the same DAGs."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from airflow.sdk import DAG, Param, get_parsing_context, task
+
+from chainflow import registry, tasks
+from chainflow._airflow import BACKOFF
+from chainflow.errors import RegistryError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from chainflow.types import Chain
+
+log = logging.getLogger(__name__)
+
+# Heights drive the plan, not dates: Airflow only wants to know from when on it may run.
+_START = datetime(2025, 1, 1, tzinfo=UTC)
+# What cron can hold evenly, in minutes: divisors of the hour, then of the day.
+_INTERVALS = (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30, 60, 120, 180, 240, 360, 480, 720, 1440)
+_RETRIES = {
+    "retries": 3,
+    "retry_delay": timedelta(seconds=30),
+    "retry_exponential_backoff": BACKOFF,
+    "max_retry_delay": timedelta(minutes=10),
+}
+# An hour of five-minute runs, each with its retries: a dead chain stops costing slots and alerts.
+_FAILED_RUNS = 12
+_SHORT = timedelta(minutes=5)
+# How a mapped task is called in the UI.
+_RANGE = "[{{ task.op_kwargs['batch']['start'] }}, {{ task.op_kwargs['batch']['stop'] }})"
+# A planned task is meant to take two minutes; this is a hung node.
+_LONG = timedelta(hours=1)
+
+
+def dags(file: Path) -> dict[str, DAG]:
+    """The DAGs of the registry that belongs to a DAG file, by id; in a task, the task's own alone.
+
+    Never raises for what a registry holds: a bad entry costs its own DAG, and is among the problems
+    that `require_sound` raises.
+    """
+    return _built(file)[0]
+
+
+def require_sound(file: Path) -> None:
+    """Make sure that every entry of the registry became a DAG.
+
+    Raises:
+        RegistryError: With every problem.
+    """
+    problems = _built(file)[1]
+    if problems:
+        raise RegistryError(problems)
+
+
+def cron(chain: Chain) -> str:
+    """When the chain's DAG runs: at most `schedule_minutes` apart, at a minute of the chain's own.
+
+    An interval that cron cannot hold evenly becomes the next shorter one that it can.
+    """
+    every = max(minutes for minutes in _INTERVALS if minutes <= max(chain.schedule_minutes, 1))
+    # hash() differs between processes, and the DAG must not.
+    digest = hashlib.sha256(chain.name.encode()).digest()
+    hour, minute = divmod(int.from_bytes(digest[:8], "big") % every, 60)
+    if every < 60:
+        return f"{minute}-59/{every} * * * *"
+    return f"{minute} {hour}-23/{every // 60} * * *"
+
+
+def ingest_dag(chain: Chain) -> DAG:
+    """The DAG that follows one chain: observe, plan, ingest each planned range, report."""
+    entry = tasks.snapshot(chain)
+    with DAG(
+        dag_id=f"ingest_{chain.name}",
+        description=chain.description or f"{chain.name}: from its nodes into the store",
+        schedule=cron(chain),
+        start_date=_START,
+        catchup=False,
+        max_active_runs=1,
+        max_consecutive_failed_dag_runs=_FAILED_RUNS,
+        default_args={"owner": chain.owner, "execution_timeout": _SHORT, **_RETRIES},
+        tags={"chainflow", f"chain:{chain.name}", f"env:{chain.env}", chain.family, *chain.tags},
+        doc_md=_doc(chain),
+        auto_register=False,
+    ) as dag:
+        observed = _step(tasks.observe, pool=chain.pool)(entry)
+        planned = _step(tasks.plan)(entry, observed)
+        ingest = _step(
+            tasks.ingest,
+            pool=chain.pool,
+            max_active_tis_per_dag=chain.max_tasks_per_run,
+            execution_timeout=_LONG,
+            map_index_template=_RANGE,
+            outlets=[tasks.asset(chain.name, dataset) for dataset in chain.datasets],
+        )
+        ingested = ingest.expand(batch=planned)
+        # Nothing to ingest skips the mapped task, and is still worth a line.
+        _step(tasks.report, trigger_rule="none_failed")(chain.name, planned, ingested)
+    # After the tasks: each would carry a copy, which a parse of many chains feels.
+    dag.params.update(_params(chain))
+    return dag
+
+
+def heights_dag(chains: Mapping[str, Chain]) -> DAG:
+    """The DAG that asks all nodes for their heights once a minute."""
+    with DAG(
+        dag_id="heights",
+        description="Heights of all chains, for the lag table",
+        schedule="* * * * *",
+        start_date=_START,
+        catchup=False,
+        max_active_runs=1,
+        default_args={"owner": "chainflow", "retries": 0, "execution_timeout": _SHORT},
+        tags={"chainflow"},
+        doc_md="Asks the nodes of all live chains for their heights, all at once. A node that does"
+        " not answer is recorded as such and delays nobody.",
+        auto_register=False,
+    ) as dag:
+        entries = [tasks.snapshot(chain) for chain in chains.values()]
+        _step(tasks.heights)(entries)
+    return dag
+
+
+def housekeeping_dag() -> DAG:
+    """The DAG that drops what has expired, once a day."""
+    with DAG(
+        dag_id="housekeeping",
+        description="Drops staging tables of failed batches and height samples once they expire",
+        schedule="17 3 * * *",
+        start_date=_START,
+        catchup=False,
+        max_active_runs=1,
+        default_args={"owner": "chainflow", "execution_timeout": _LONG, **_RETRIES},
+        tags={"chainflow"},
+        doc_md="A batch whose checks failed leaves its staging tables for a week, to be looked at.",
+        auto_register=False,
+    ) as dag:
+        _step(tasks.housekeeping)()
+    return dag
+
+
+def _step(function: Callable[..., Any], **options: Any) -> Any:  # noqa: ANN401 - Airflow's
+    """A function as a task; a dict that it returns stays one value of XCom."""
+    return task(multiple_outputs=False, **options)(function)
+
+
+def _built(file: Path) -> tuple[dict[str, DAG], list[str]]:
+    found = registry.load_tolerant(*registry.find(file))
+    builders: dict[str, Callable[[], DAG]] = {
+        f"ingest_{chain.name}": partial(ingest_dag, chain)
+        for chain in found.chains.values()
+        if chain.status == "live"
+    }
+    builders |= {"heights": partial(heights_dag, found.chains), "housekeeping": housekeeping_dag}
+    asked = get_parsing_context().dag_id
+    built: dict[str, DAG] = {}
+    problems = list(found.problems)
+    for dag_id, build in builders.items():
+        if asked not in (None, dag_id):
+            continue
+        try:
+            built[dag_id] = build()
+        except Exception as error:  # whatever it is, it must not take the other DAGs down
+            log.exception("no DAG dag_id=%s", dag_id)
+            problems.append(f"{dag_id}: {error}")
+    return built, problems
+
+
+def _params(chain: Chain) -> dict[str, Param]:
+    """What a person may ask of one run; left alone, the run takes what is next."""
+    return {
+        "from": Param(
+            None,
+            type=["null", "integer"],
+            minimum=0,
+            description="Lowest height to ingest. Empty: the chain's start.",
+        ),
+        "to": Param(
+            None,
+            type=["null", "integer"],
+            minimum=1,
+            description="Height to stop before. Empty: up to the target.",
+        ),
+        "datasets": Param(
+            [],
+            type="array",
+            items={"type": "string", "enum": list(chain.datasets)},
+            examples=list(chain.datasets),
+            description="Datasets to ingest. Empty: all of the chain.",
+        ),
+        "re_ingest": Param(
+            False,
+            type="boolean",
+            description="Also replace what is merged already; needs from and to.",
+        ),
+    }
+
+
+def _doc(chain: Chain) -> str:
+    """The chain's facts, for the DAG's page."""
+    target = (
+        f"the block the node calls `{chain.finality_tag}`"
+        if chain.finality_tag
+        else f"the head less {chain.confirmations} blocks"
+    )
+    facts = {
+        "family": chain.family,
+        "chain id": chain.chain_id,
+        "environment": chain.env,
+        "from height": chain.start,
+        "up to": target,
+        "blocks per minute": chain.blocks_per_minute,
+        "datasets": ", ".join(chain.datasets),
+        "endpoints": ", ".join(_shown(word) for word in chain.endpoints),
+        "schedule": f"`{cron(chain)}`, at most {chain.max_tasks_per_run} tasks a run",
+        "alert": f"when more than {chain.lag_alert_minutes:g} minutes behind",
+    }
+    rows = "\n".join(f"| {fact} | {value} |" for fact, value in facts.items())
+    return (
+        f"{chain.description or f'Follows {chain.name}.'}\n\n| | |\n|---|---|\n{rows}\n\n"
+        "A run takes what is missing up to the target, oldest first. To ingest one range, trigger"
+        " the DAG with `from` and `to`; `re_ingest` also replaces what is merged already."
+    )
+
+
+def _shown(endpoint: str) -> str:
+    """A connection or variable by its name, a URL by its host."""
+    return urlsplit(endpoint).hostname or endpoint if "://" in endpoint else endpoint

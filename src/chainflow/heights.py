@@ -1,0 +1,183 @@
+"""Heights of a chain: what its node says, what is merged, and the watermark that follows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from chainflow.store import database
+from chainflow.types import BlockRange, Costs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sqlalchemy.engine import Connection, Engine
+
+    from chainflow.types import Chain, Heights
+
+_REGISTER = """
+INSERT INTO chainflow.chain AS c (chain, family, env, owner, status, start, datasets,
+  blocks_per_minute, finality_tag, confirmations, lag_alert_minutes)
+VALUES (:chain, :family, :env, :owner, :status, :start, :datasets,
+  :blocks_per_minute, :finality_tag, :confirmations, :lag_alert_minutes)
+ON CONFLICT (chain) DO UPDATE SET
+  family = excluded.family, env = excluded.env, owner = excluded.owner, status = excluded.status,
+  start = excluded.start, datasets = excluded.datasets,
+  blocks_per_minute = excluded.blocks_per_minute, finality_tag = excluded.finality_tag,
+  confirmations = excluded.confirmations, lag_alert_minutes = excluded.lag_alert_minutes
+WHERE (c.family, c.env, c.owner, c.status, c.start, c.datasets, c.blocks_per_minute,
+    c.finality_tag, c.confirmations, c.lag_alert_minutes) IS DISTINCT FROM
+  (excluded.family, excluded.env, excluded.owner, excluded.status, excluded.start,
+    excluded.datasets, excluded.blocks_per_minute, excluded.finality_tag,
+    excluded.confirmations, excluded.lag_alert_minutes)
+"""
+
+# Another start may mean another watermark; the next merge finds that one's time.
+_FOLLOW = """
+UPDATE chainflow.progress SET start = :start, watermark_time = CASE
+  WHEN chainflow.watermark(:start, merged) = watermark THEN watermark_time END
+WHERE chain = :chain AND start <> :start
+"""
+
+_OBSERVE = """
+INSERT INTO chainflow.height AS h (chain, head, finalized, observed_at, highest, risen_at)
+VALUES (:chain, :head, :finalized, now(), :head, now())
+ON CONFLICT (chain) DO UPDATE SET
+  head = excluded.head, finalized = excluded.finalized, observed_at = excluded.observed_at,
+  highest = greatest(h.highest, excluded.highest), error = NULL,
+  risen_at = CASE WHEN h.highest >= excluded.highest THEN h.risen_at ELSE excluded.risen_at END
+"""
+
+_SAMPLE = """
+INSERT INTO chainflow.height_sample (chain, observed_at, head, finalized)
+VALUES (:chain, now(), :head, :finalized) ON CONFLICT DO NOTHING
+"""
+
+_FAILED = """
+INSERT INTO chainflow.height (chain, error) VALUES (:chain, :error)
+ON CONFLICT (chain) DO UPDATE SET error = excluded.error
+"""
+
+# The last gap is the head's: it must be seen however many lie below it. It begins where the merged
+# heights below it end. Unnesting in SELECT stops at the limit; after FROM it would unnest them all.
+_GAPS = """
+WITH streams AS MATERIALIZED (
+  SELECT d.dataset, coalesce(p.merged, '{}') AS merged,
+    int8multirange(int8range(:start, :stop)) - coalesce(p.merged, '{}') AS missing
+  FROM unnest(CAST(:datasets AS text[])) AS d (dataset)
+  LEFT JOIN chainflow.progress p ON p.chain = :chain AND p.dataset = d.dataset
+)
+SELECT s.dataset, lower(g.gap), upper(g.gap) FROM streams s
+CROSS JOIN LATERAL (
+  (SELECT unnest(s.missing) AS gap LIMIT :limit)
+  UNION
+  SELECT int8range(
+    greatest(:start, CASE WHEN upper(s.merged) <= upper(s.missing) THEN upper(s.merged)
+      ELSE upper(s.merged * int8multirange(int8range(:start, upper(s.missing)))) END),
+    upper(s.missing))
+  WHERE NOT isempty(s.missing)
+) g
+ORDER BY s.dataset, lower(g.gap)
+"""
+
+_WATERMARK = """
+SELECT CASE WHEN bool_and(p.watermark IS NOT NULL) THEN min(p.watermark) END
+FROM unnest(CAST(:datasets AS text[])) AS d (dataset)
+LEFT JOIN chainflow.progress p ON p.chain = :chain AND p.dataset = d.dataset
+"""
+
+# Slices of some datasets only cost less than a block does.
+_COSTS = """
+SELECT sum(seconds) / sum(upper(blocks) - lower(blocks)),
+  (sum(bytes) / sum(upper(blocks) - lower(blocks)))::float8
+FROM (
+  SELECT * FROM chainflow.merge_log WHERE chain = :chain ORDER BY merged_at DESC LIMIT 50
+) lately
+WHERE datasets @> CAST(:datasets AS text[])
+"""
+
+
+def register(engine: Engine, chains: Iterable[Chain]) -> None:
+    """Mirror entries of the registry, whence the store knows starts, datasets and owners."""
+    with database.begin(engine) as connection:
+        for chain in sorted(chains, key=lambda chain: chain.name):
+            _register(connection, chain)
+
+
+def observe(engine: Engine, chain: Chain, heights: Heights) -> None:
+    """Keep what the chain's node just said; an earlier failure is over."""
+    seen = {"chain": chain.name, "head": heights.head, "finalized": heights.finalized}
+    with database.begin(engine) as connection:
+        _register(connection, chain)
+        connection.execute(sa.text(_OBSERVE), seen)
+        connection.execute(sa.text(_SAMPLE), seen)
+
+
+def observe_failure(engine: Engine, chain: Chain, error: str) -> None:
+    """Keep why the chain's node could not be asked; the heights it said before stay."""
+    with database.begin(engine) as connection:
+        _register(connection, chain)
+        connection.execute(sa.text(_FAILED), {"chain": chain.name, "error": error})
+
+
+def gaps(
+    engine: Engine, chain: Chain, stop: int, *, limit: int = 10_000
+) -> dict[str, list[BlockRange]]:
+    """Heights missing in [chain.start, stop), for each dataset of the chain.
+
+    Returns:
+        Ascending, disjoint ranges by dataset, none where nothing is missing. Of more than `limit`
+        the lowest are told, and always the highest.
+    """
+    found: dict[str, list[BlockRange]] = {dataset: [] for dataset in chain.datasets}
+    if stop <= chain.start:
+        return found
+    bounds = {"start": chain.start, "stop": stop, "limit": limit - 1}
+    with database.begin(engine) as connection:
+        for dataset, low, high in connection.execute(sa.text(_GAPS), {**_streams(chain), **bounds}):
+            found[dataset].append(BlockRange(low, high))
+    return found
+
+
+def watermark(engine: Engine, chain: Chain) -> int | None:
+    """Highest height up to which every dataset is merged, inclusive; None before that."""
+    with database.begin(engine) as connection:
+        height: int | None = connection.execute(sa.text(_WATERMARK), _streams(chain)).scalar()
+    return height
+
+
+def rate(engine: Engine, chain: Chain) -> float | None:
+    """Blocks per minute over the last hour; None until samples span five minutes of it."""
+    query = "SELECT blocks_per_minute FROM chainflow.observed WHERE chain = :chain"
+    with database.begin(engine) as connection:
+        blocks: float | None = connection.execute(sa.text(query), {"chain": chain.name}).scalar()
+    return blocks
+
+
+def costs(engine: Engine, chain: Chain) -> Costs | None:
+    """What a block with all its datasets cost of late; None if no recent slice had them all."""
+    with database.begin(engine) as connection:
+        seconds, size = connection.execute(sa.text(_COSTS), _streams(chain)).one()
+    return None if seconds is None else Costs(seconds, size)
+
+
+def _streams(chain: Chain) -> dict[str, object]:
+    return {"chain": chain.name, "datasets": list(chain.datasets)}
+
+
+def _register(connection: Connection, chain: Chain) -> None:
+    columns = (
+        "family",
+        "env",
+        "owner",
+        "status",
+        "start",
+        "blocks_per_minute",
+        "finality_tag",
+        "confirmations",
+        "lag_alert_minutes",
+    )
+    row = {column: getattr(chain, column) for column in columns} | _streams(chain)
+    connection.execute(sa.text(_REGISTER), row)
+    connection.execute(sa.text(_FOLLOW), {"chain": chain.name, "start": chain.start})

@@ -1,0 +1,32 @@
+"""A word in chains.yaml to a module in a folder: the folder is the registry."""
+
+from __future__ import annotations
+
+import pkgutil
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+
+def names(room: str) -> tuple[str, ...]:
+    """Public module names in a room such as `clients` or `datasets.evm`, sorted; () if there is none."""
+    try:
+        package = import_module(f"chainflow.{room}")
+    except ModuleNotFoundError:
+        return ()
+    return tuple(
+        sorted(m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_"))
+    )
+
+
+def module(room: str, name: str) -> ModuleType:
+    """The module that a word names.
+
+    Raises:
+        LookupError: The room has no such module; the message lists those it has.
+    """
+    if name not in names(room):
+        raise LookupError(f"chainflow.{room} has no {name!r}; it has {', '.join(names(room))}")
+    return import_module(f"chainflow.{room}.{name}")

@@ -1,0 +1,1 @@
+"""PostgreSQL: where rows wait, are merged, and stay."""

@@ -1,0 +1,268 @@
+"""What each task of the DAGs does: a call into the core, and the core's errors made Airflow's.
+
+Between tasks travel numbers, and the chain's entry as it stood when the run was planned: no rows,
+no secrets. Each task imports the core itself, since Airflow imports this file whenever it parses.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from airflow.sdk import Asset, Connection
+
+from chainflow._airflow import AirflowFailException, AirflowNotFoundException
+from chainflow.errors import InputError, TerminalError, TransientError, UnknownConnection
+from chainflow.types import Batch, BlockRange, Chain, Heights
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from sqlalchemy.engine import Engine
+
+log = logging.getLogger(__name__)
+
+# Airflow maps no task wider than [core] max_map_length, which is 1024 unless somebody changed it.
+_MOST_TASKS = 1000
+
+
+class Planned(TypedDict):
+    """One batch on its way from `plan` to `ingest`; `stop` is exclusive."""
+
+    chain: dict[str, Any]
+    start: int
+    stop: int
+    datasets: list[str]
+
+
+class Ingested(TypedDict):
+    """What one `ingest` did: blocks merged, rows now visible by dataset, bytes of node answers."""
+
+    blocks: int
+    rows: dict[str, int]
+    bytes: int
+    seconds: float
+
+
+def snapshot(chain: Chain) -> dict[str, Any]:
+    """The chain as plain JSON, without its texts for people: Airflow renders what it is given."""
+    plain = asdict(replace(chain, description="", tags=()))
+    return {key: list(part) if isinstance(part, tuple) else part for key, part in plain.items()}
+
+
+def restored(plain: Mapping[str, Any]) -> Chain:
+    """The chain of a snapshot."""
+    parts: dict[str, Any] = {
+        key: tuple(part) if isinstance(part, list) else part for key, part in plain.items()
+    }
+    return Chain(**parts)
+
+
+def asset(chain: str, dataset: str) -> Asset:
+    """One table of one chain, as Airflow knows it; updated when a range is merged."""
+    return Asset(name=f"{chain}.{dataset}", uri=f"chainflow://{chain}/{dataset}", group="chainflow")
+
+
+@contextmanager
+def _as_airflow_errors() -> Iterator[None]:
+    """Fail without a retry where trying again changes nothing.
+
+    What an error of ours was raised from is left out: a library's text may quote a whole URL.
+    """
+    try:
+        yield
+    except (InputError, TerminalError) as error:
+        raise AirflowFailException(str(error)) from None
+    except TransientError as error:
+        raise error from None
+
+
+@_as_airflow_errors()
+def observe(chain: dict[str, Any]) -> dict[str, int | None]:
+    """Ask the chain's node for its heights and keep them."""
+    from chainflow import pipeline
+
+    return asdict(pipeline.observe(_store(), restored(chain), _connection))
+
+
+@_as_airflow_errors()
+def plan(
+    chain: dict[str, Any],
+    observed: dict[str, Any],
+    params: Mapping[str, Any] | None = None,
+) -> list[Planned]:
+    """The batches of this run, what is next or what was asked for, each with all its task needs.
+
+    Args:
+        chain: The entry as the registry has it now; it goes to every `ingest` of the run.
+        observed: Heights, as `observe` returned them.
+        params: The run's own; Airflow gives them.
+    """
+    from chainflow import pipeline
+
+    entry, heights = restored(chain), Heights(**observed)
+    wanted = _wanted(entry, heights, params or {})
+    store = _store()
+    if wanted is None:
+        batches = pipeline.next_batches(store, entry, heights)
+    else:
+        again = bool(params and params["re_ingest"])
+        batches = pipeline.manual_batches(store, entry, wanted.blocks, wanted.datasets)
+        batches = batches if again else _missing(store, entry, wanted, batches)
+    if len(batches) > _MOST_TASKS:
+        raise InputError(
+            f"{entry.name}: {len(batches)} tasks in one run (expected at most {_MOST_TASKS}); "
+            "ask for a shorter range"
+        )
+    ranges = ", ".join(f"{batch.blocks}" for batch in batches[:10])
+    log.info("planned chain=%s tasks=%d ranges=%s", entry.name, len(batches), ranges or "none")
+    return [
+        Planned(
+            chain=chain,
+            start=batch.blocks.start,
+            stop=batch.blocks.stop,
+            datasets=list(batch.datasets),
+        )
+        for batch in batches
+    ]
+
+
+@_as_airflow_errors()
+def ingest(
+    batch: Planned,
+    run_id: str | None = None,
+    ti: Any = None,  # noqa: ANN401 - Airflow's
+    outlet_events: Any = None,  # noqa: ANN401 - Airflow's
+) -> Ingested:
+    """Fetch, check and merge one range.
+
+    Args:
+        batch: From `plan`.
+        run_id: The run's; it goes to merge_log.
+        ti: This task instance.
+        outlet_events: Where the assets' updates are told.
+    """
+    from chainflow import pipeline
+
+    chain = restored(batch["chain"])
+    wanted = Batch(BlockRange(batch["start"], batch["stop"]), tuple(batch["datasets"]))
+    totals = pipeline.ingest(_store(), chain, wanted, _connection, run_id=run_id or "")
+    rows = dict(totals.rows)
+    merged = [asset(chain.name, dataset) for dataset in wanted.datasets]
+    # Airflow updates every outlet of a task that succeeds; a backfill of one dataset has but one.
+    ti.task.outlets = merged
+    for each, dataset in zip(merged, wanted.datasets, strict=True):
+        outlet_events[each].extra = {
+            "start": batch["start"],
+            "stop": batch["stop"],
+            "rows": rows.get(dataset, 0),
+        }
+    return Ingested(
+        blocks=totals.blocks, rows=rows, bytes=totals.size, seconds=round(totals.seconds, 3)
+    )
+
+
+def report(chain: str, planned: list[Planned], ingested: Sequence[Ingested] | None) -> Ingested:
+    """The totals of the run, told in its log."""
+    done = list(ingested or ())
+    datasets = sorted({dataset for part in done for dataset in part["rows"]})
+    total = Ingested(
+        blocks=sum(part["blocks"] for part in done),
+        rows={name: sum(part["rows"].get(name, 0) for part in done) for name in datasets},
+        bytes=sum(part["bytes"] for part in done),
+        seconds=round(sum(part["seconds"] for part in done), 3),
+    )
+    log.info(
+        "reported chain=%s tasks=%d blocks=%d rows=%d bytes=%d task_seconds=%.1f%s",
+        chain,
+        len(planned),
+        total["blocks"],
+        sum(total["rows"].values()),
+        total["bytes"],
+        total["seconds"],
+        "" if planned else ": nothing was missing up to the target",
+    )
+    return total
+
+
+@_as_airflow_errors()
+def heights(chains: list[dict[str, Any]]) -> dict[str, int]:
+    """Ask the nodes of all chains at once and keep what each said, or why it did not."""
+    from chainflow import pipeline
+
+    found = pipeline.observe_all(_store(), [restored(chain) for chain in chains], _connection)
+    failed = {name: seen for name, seen in found.items() if isinstance(seen, str)}
+    for name, reason in failed.items():
+        log.warning("not observed chain=%s reason=%s", name, reason)
+    log.info("observed chains=%d failed=%d", len(found) - len(failed), len(failed))
+    return {"observed": len(found) - len(failed), "failed": len(failed)}
+
+
+@_as_airflow_errors()
+def housekeeping() -> None:
+    """Drop expired staging tables and height samples."""
+    from chainflow.store import housekeeping as store_housekeeping
+
+    store_housekeeping.clean(_store())
+
+
+def _store() -> Engine:
+    """The store that variable or connection names, never Airflow's own; it must be current."""
+    from chainflow.store import database
+
+    engine = database.engine(database.url(connection=_connection))
+    database.require_current(engine)
+    return engine
+
+
+def _connection(conn_id: str) -> str:
+    """The URI of an Airflow connection.
+
+    Raises:
+        UnknownConnection: Airflow has none of that id.
+    """
+    try:
+        return str(Connection.get(conn_id).get_uri())
+    except AirflowNotFoundException:
+        raise UnknownConnection(f"Airflow has no connection {conn_id!r}") from None
+
+
+def _wanted(chain: Chain, heights: Heights, params: Mapping[str, Any]) -> Batch | None:
+    """What the run's params ask for; None if they leave it to the plan."""
+    from chainflow.plan import target
+
+    low, stop, datasets = (params.get(key) for key in ("from", "to", "datasets"))
+    if low is None and stop is None and not datasets and not params.get("re_ingest"):
+        return None
+    if params.get("re_ingest") and (low is None or stop is None):
+        raise InputError(f"{chain.name}: re_ingest needs both from and to")
+    highest = target(chain, heights)
+    end = chain.start if highest is None else highest + 1
+    low, stop = chain.start if low is None else low, end if stop is None else stop
+    if not low < stop <= end:
+        raise InputError(
+            f"{chain.name}: from {low} to {stop} (expected from below to, and to at most {end}: "
+            "higher blocks are not final yet)"
+        )
+    return Batch(BlockRange(low, stop), tuple(datasets or chain.datasets))
+
+
+def _missing(
+    store: Engine, chain: Chain, wanted: Batch, batches: Sequence[Batch]
+) -> tuple[Batch, ...]:
+    """The batches, less the datasets that have them whole."""
+    from chainflow import heights
+
+    asked = replace(chain, start=wanted.blocks.start, datasets=wanted.datasets)
+    gaps = heights.gaps(store, asked, wanted.blocks.stop, limit=1_000_000)
+    return tuple(
+        Batch(batch.blocks, lacking)
+        for batch in batches
+        if (lacking := tuple(d for d in wanted.datasets if _meets(gaps[d], batch.blocks)))
+    )
+
+
+def _meets(gaps: Sequence[BlockRange], blocks: BlockRange) -> bool:
+    return any(gap.start < blocks.stop and blocks.start < gap.stop for gap in gaps)

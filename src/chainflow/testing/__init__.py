@@ -1,0 +1,1 @@
+"""What tests need to meet the real thing: nodes on loopback."""

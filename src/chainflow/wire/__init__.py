@@ -1,0 +1,1 @@
+"""What nodes say, as typed structs: one module per family."""

@@ -1,0 +1,271 @@
+"""An EVM node's blocks and receipts as structs.
+
+Quantities stay the hex text they came as; datasets turn them into numbers column by column. Fields
+that no struct names are kept, as JSON text, in `extra`: a new fork or transaction type loses
+nothing. Most blocks have none, so they are decoded once, strictly; only what holds an unknown field
+is decoded a second time to collect it.
+
+Source: ethereum/execution-apis (Block, Transaction, Receipt, Log); the extras of OP stack, Arbitrum
+and Celo nodes as recorded in tests/data/evm.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from chainflow.errors import MalformedAnswer
+
+# Our own key inside the node's object. A node's field of that name must not pass for ours, so its
+# declared type admits nothing but null; the text is set once the rest is decoded.
+_EXTRA = "chainflow:extra"
+
+
+class Wire(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True, gc=False):
+    """What every struct of this family has: the fields it does not name, as JSON text."""
+
+    if TYPE_CHECKING:
+        extra: str | None = None
+    else:
+        extra: None = msgspec.field(name=_EXTRA, default=None)
+
+
+class Log(Wire, kw_only=True):
+    """An event log inside a receipt."""
+
+    address: str
+    topics: list[str]
+    data: str
+    log_index: str
+    block_hash: str
+    block_number: str
+    transaction_hash: str | None
+    transaction_index: str | None
+    block_timestamp: str | None = None
+    removed: bool | None = None
+
+
+class Receipt(Wire, kw_only=True):
+    """What executing one transaction did."""
+
+    transaction_hash: str
+    transaction_index: str
+    block_hash: str
+    block_number: str
+    from_: str | None = msgspec.field(name="from", default=None)
+    to: str | None = None
+    cumulative_gas_used: str | None = None
+    gas_used: str | None = None
+    contract_address: str | None = None
+    logs: list[Log]
+    logs_bloom: str | None = None
+    status: str | None = None
+    root: str | None = None
+    type: str | None = None
+    effective_gas_price: str | None = None
+    blob_gas_used: str | None = None
+    blob_gas_price: str | None = None
+    l1_fee: str | None = None
+    l1_gas_used: str | None = None
+    l1_gas_price: str | None = None
+    l1_fee_scalar: str | None = None
+    l1_base_fee_scalar: str | None = None
+    l1_blob_base_fee: str | None = None
+    l1_blob_base_fee_scalar: str | None = None
+    l1_block_number: str | None = None
+    gas_used_for_l1: str | None = None
+    deposit_nonce: str | None = None
+    deposit_receipt_version: str | None = None
+
+
+class Transaction(Wire, kw_only=True):
+    """One transaction of a block; absent fields are None, whatever its type."""
+
+    hash: str
+    transaction_index: str
+    block_hash: str
+    block_number: str
+    from_: str | None = msgspec.field(name="from", default=None)
+    to: str | None = None
+    nonce: str | None = None
+    value: str | None = None
+    gas: str | None = None
+    gas_price: str | None = None
+    input: str | None = None
+    type: str | None = None
+    chain_id: str | None = None
+    max_fee_per_gas: str | None = None
+    max_priority_fee_per_gas: str | None = None
+    max_fee_per_blob_gas: str | None = None
+    blob_versioned_hashes: msgspec.Raw = msgspec.Raw()
+    access_list: msgspec.Raw = msgspec.Raw()
+    authorization_list: msgspec.Raw = msgspec.Raw()
+    v: str | None = None
+    r: str | None = None
+    s: str | None = None
+    y_parity: str | None = None
+    block_timestamp: str | None = None
+    source_hash: str | None = None
+    mint: str | None = None
+    is_system_tx: bool | None = None
+    fee_currency: str | None = None
+
+
+class Withdrawal(Wire, kw_only=True):
+    """A validator's withdrawal that the block pays out; `amount` is in gwei."""
+
+    index: str
+    validator_index: str
+    address: str
+    amount: str
+
+
+class Block(Wire, kw_only=True):
+    """A block with its full transactions."""
+
+    number: str
+    hash: str
+    parent_hash: str
+    timestamp: str
+    nonce: str | None = None
+    sha3_uncles: str | None = None
+    logs_bloom: str | None = None
+    transactions_root: str | None = None
+    state_root: str | None = None
+    receipts_root: str | None = None
+    miner: str | None = None
+    mix_hash: str | None = None
+    difficulty: str | None = None
+    total_difficulty: str | None = None
+    size: str | None = None
+    extra_data: str | None = None
+    gas_limit: str | None = None
+    gas_used: str | None = None
+    base_fee_per_gas: str | None = None
+    withdrawals_root: str | None = None
+    blob_gas_used: str | None = None
+    excess_blob_gas: str | None = None
+    parent_beacon_block_root: str | None = None
+    requests_hash: str | None = None
+    l1_block_number: str | None = None
+    uncles: list[str] = []
+    withdrawals: list[Withdrawal] | None = None
+    transactions: list[Transaction]
+
+
+class Payload(msgspec.Struct, gc=False):
+    """What a RawBlock of this family carries; receipts stand in the order of the transactions."""
+
+    block: Block
+    receipts: list[Receipt]
+
+
+_T = TypeVar("_T")
+_W = TypeVar("_W", bound=Wire)
+_BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_block = msgspec.json.Decoder(Block)
+_receipts = msgspec.json.Decoder(list[Receipt])
+_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_array = msgspec.json.Decoder(list[msgspec.Raw])
+_NESTED: dict[type[Wire], dict[str, type[Wire]]] = {
+    Block: {"transactions": Transaction, "withdrawals": Withdrawal},
+    Receipt: {"logs": Log},
+}
+
+
+def decode_block(answer: bytes | msgspec.Raw) -> Block:
+    """A block with full transactions.
+
+    Raises:
+        MalformedAnswer: Not JSON, or a required field is missing or has another type; the message
+            names its path.
+    """
+    try:
+        return _block.decode(answer)
+    except _BROKEN:
+        return _tolerant(Block, answer, "$")
+
+
+def decode_receipts(answer: bytes | msgspec.Raw) -> list[Receipt]:
+    """All receipts of a block, as the node ordered them.
+
+    Raises:
+        MalformedAnswer: As `decode_block`.
+    """
+    try:
+        return _receipts.decode(answer)
+    except _BROKEN:
+        return _rows(Receipt, answer, "$")
+
+
+def decode_transaction(answer: bytes | msgspec.Raw) -> Transaction:
+    """One transaction, as a block holds it or as it is answered alone.
+
+    Raises:
+        MalformedAnswer: As `decode_block`.
+    """
+    return _row(Transaction, answer, "$")
+
+
+def quantity(text: str) -> int:
+    """The number that a node's hex quantity means.
+
+    Raises:
+        MalformedAnswer: It is no `0x` hex number.
+    """
+    try:
+        if text.startswith("0x"):
+            return int(text, 16)
+    except ValueError:
+        pass
+    raise MalformedAnswer(f"{text[:80]!r} is not a hex quantity")
+
+
+def _decode(decoder: msgspec.json.Decoder[_T], answer: bytes | msgspec.Raw, path: str) -> _T:
+    try:
+        return decoder.decode(answer)
+    except _BROKEN as error:
+        raise MalformedAnswer(f"{error} (in {path})") from error
+
+
+def _rows(kind: type[_W], answer: bytes | msgspec.Raw, path: str) -> list[_W]:
+    """An array's structs; one element with an unknown field does not slow the others down."""
+    try:
+        return msgspec.json.decode(answer, type=list[kind])  # type: ignore[valid-type]
+    except _BROKEN:
+        rows = _decode(_array, answer, path)
+        return [_row(kind, row, f"{path}[{i}]") for i, row in enumerate(rows)]
+
+
+def _row(kind: type[_W], answer: bytes | msgspec.Raw, path: str) -> _W:
+    try:
+        return msgspec.json.decode(answer, type=kind)
+    except _BROKEN:
+        return _tolerant(kind, answer, path)
+
+
+def _tolerant(kind: type[_W], answer: bytes | msgspec.Raw, path: str) -> _W:
+    """The struct, with every field it does not name collected in `extra`."""
+    given = _decode(_object, answer, path)
+    names = {f.encode_name for f in msgspec.structs.fields(kind)} - {_EXTRA}
+    known = {key: item for key, item in given.items() if key in names}
+    unknown = {key: item for key, item in given.items() if key not in names}
+    parts: dict[str, list[Wire]] = {}
+    for key, part in _NESTED.get(kind, {}).items():
+        if key in known and bytes(known[key]) != b"null":
+            parts[key] = _rows(part, known[key], f"{path}.{key}")
+            known[key] = msgspec.Raw(b"[]")
+    whole = _decode(msgspec.json.Decoder(kind), msgspec.json.encode(known), path)
+    for key, items in parts.items():
+        setattr(whole, key, items)
+    if unknown:
+        whole.extra = _text(unknown, path)
+    return whole
+
+
+def _text(fields: dict[str, msgspec.Raw], path: str) -> str:
+    try:
+        return msgspec.json.encode(fields).decode()
+    except UnicodeDecodeError as error:
+        raise MalformedAnswer(f"{error} (in {path})") from error

