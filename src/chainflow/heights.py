@@ -147,6 +147,17 @@ def watermark(engine: Engine, chain: Chain) -> int | None:
     return height
 
 
+def highest(engine: Engine, chain: Chain) -> int | None:
+    """Highest height merged for any dataset, gaps below it or not; None before that."""
+    query = (
+        "SELECT max(merged_last) FROM chainflow.progress"
+        " WHERE chain = :chain AND dataset = ANY(CAST(:datasets AS text[]))"
+    )
+    with database.begin(engine) as connection:
+        height: int | None = connection.execute(sa.text(query), _streams(chain)).scalar()
+    return height
+
+
 def rate(engine: Engine, chain: Chain) -> float | None:
     """Blocks per minute over the last hour; None until samples span five minutes of it."""
     query = "SELECT blocks_per_minute FROM chainflow.observed WHERE chain = :chain"

@@ -56,15 +56,20 @@ def plan(
     head = _highest(gaps)
     if head is None:
         return ()
-    size = _size(chain, rate=rate, costs=costs)
+    most = size(chain, rate=rate, costs=costs)
     slots = chain.max_tasks_per_run
-    ascending = _cut(_segments(gaps), size)
+    ascending = _cut(_segments(gaps), most)
     oldest = next(ascending)
     backfill = oldest.blocks.stop <= head.blocks.start
     head_first = backfill and (slots > 1 or len(head.blocks) > _following(chain, rate))
-    leading = tuple(islice(_cut([head], size), 1 if head_first else 0))
+    leading = tuple(islice(_cut([head], most), 1 if head_first else 0))
     others = (batch for batch in (oldest, *islice(ascending, slots)) if batch not in leading)
     return leading + tuple(islice(others, slots - len(leading)))
+
+
+def segments(gaps: Mapping[str, Sequence[BlockRange]]) -> tuple[Batch, ...]:
+    """Every missing height once, from the lowest up; datasets that miss the same share a batch."""
+    return tuple(_segments(gaps))
 
 
 def _following(chain: Chain, rate: float) -> int:
@@ -72,7 +77,7 @@ def _following(chain: Chain, rate: float) -> int:
     return max(1, round(rate * chain.task_minutes))
 
 
-def _size(chain: Chain, *, rate: float, costs: Costs | None) -> int:
+def size(chain: Chain, *, rate: float, costs: Costs | None) -> int:
     """Most blocks of one task: the range grows before the number of tasks does."""
     following = _following(chain, rate)
     if costs is None:

@@ -1,0 +1,28 @@
+"""Run both benchmarks and print one table: what was measured, what is wanted."""
+
+from __future__ import annotations
+
+import os
+import platform
+import tempfile
+from pathlib import Path
+
+from benchmarks import parse, sync
+
+
+def main() -> None:
+    """Measure and print."""
+    with tempfile.TemporaryDirectory(prefix="chainflow-bench-") as folder:
+        # PostgreSQL runs as another user when started by root.
+        Path(folder).chmod(0o755)
+        parsed = parse.measure(Path(folder))
+        synced = sync.measure(Path(folder))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    system = f"{platform.system()} {platform.machine()}"
+    print(f"\n{cores} cores, {system}, Python {platform.python_version()}\n")
+    for name, value, goal in [*synced, *parsed]:
+        print(f"{name:<58}{value:>12}{goal:>14}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,306 @@
+"""The straight line: fetch, decode, stage, check, merge. It joins rooms and has no logic of theirs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from chainflow import checks, clients, endpoints, heights, plan
+from chainflow import datasets as tables_of
+from chainflow.errors import ChainflowError, CheckFailed, InputError, NotYet, ReorgDetected
+from chainflow.store import batch as batches
+from chainflow.store import tables
+from chainflow.types import Batch, BlockRange
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+
+    from sqlalchemy.engine import Engine
+
+    from chainflow.types import Chain, Dataset, Heights, RawBlock
+
+    Secrets = Callable[[str], str]
+    OnMerge = Callable[[BlockRange, Mapping[str, int]], None]
+
+log = logging.getLogger(__name__)
+
+# What a kill costs, and what memory holds three times over: one slice being fetched, one being
+# merged, and its columns.
+SLICE_BYTES = 24 * 1024 * 1024
+# Airflow maps no task wider than 1024, and a manual run may ask for any range.
+_MOST_BATCHES = 1000
+
+
+@dataclass(slots=True)
+class Totals:
+    """What an ingest merged: blocks, rows by dataset, bytes of node answers, wall-clock seconds."""
+
+    blocks: int = 0
+    rows: Counter[str] = field(default_factory=Counter)
+    size: int = 0
+    seconds: float = 0.0
+    _marked: float = field(default_factory=time.monotonic, repr=False)
+
+    def lap(self) -> float:
+        """Seconds since this was asked last: what a slice took, its share of waiting included."""
+        before, self._marked = self._marked, time.monotonic()
+        return self._marked - before
+
+
+def observe(engine: Engine, chain: Chain, connection: Secrets) -> Heights:
+    """The heights the chain's node says it has, kept in the store.
+
+    Raises:
+        ChainflowError: The node could not be asked; the store then holds why.
+    """
+    return asyncio.run(_observe(engine, chain, connection))
+
+
+def observe_all(
+    engine: Engine, chains: Iterable[Chain], connection: Secrets
+) -> dict[str, Heights | str]:
+    """Heights of all live chains, asked at once; for one that could not be asked, why.
+
+    Retired chains are registered, so that they stand in the lag table, and never asked.
+    """
+    every = list(chains)
+    heights.register(engine, every)
+    live = [chain for chain in every if chain.status == "live"]
+
+    async def one(chain: Chain) -> Heights | str:
+        try:
+            return await _observe(engine, chain, connection)
+        except ChainflowError as error:
+            return str(error)
+
+    async def all_at_once() -> list[Heights | str]:
+        return await asyncio.gather(*(one(chain) for chain in live))
+
+    return dict(zip([chain.name for chain in live], asyncio.run(all_at_once()), strict=True))
+
+
+def next_batches(engine: Engine, chain: Chain, seen: Heights) -> tuple[Batch, ...]:
+    """What the next run takes, up to the target of these heights."""
+    target = plan.target(chain, seen)
+    if target is None:
+        return ()
+    return plan.plan(
+        chain,
+        heights.gaps(engine, chain, target + 1),
+        rate=heights.rate(engine, chain) or chain.blocks_per_minute,
+        costs=heights.costs(engine, chain),
+    )
+
+
+def manual_batches(
+    engine: Engine, chain: Chain, blocks: BlockRange, datasets: Sequence[str]
+) -> tuple[Batch, ...]:
+    """Exactly this range, merged or not, in batches of the usual size; at most 1000 of them."""
+    usual = plan.size(
+        chain,
+        rate=heights.rate(engine, chain) or chain.blocks_per_minute,
+        costs=heights.costs(engine, chain),
+    )
+    fewest = -(-len(blocks) // _MOST_BATCHES)
+    return tuple(Batch(part, tuple(datasets)) for part in blocks.split(max(usual, fewest)))
+
+
+def ingest(
+    engine: Engine,
+    chain: Chain,
+    batch: Batch,
+    connection: Secrets,
+    *,
+    run_id: str,
+    on_merge: OnMerge | None = None,
+) -> Totals:
+    """Fetch, check and merge one batch, slice by slice; what was merged before an error stays.
+
+    Args:
+        engine: The store.
+        chain: Whose blocks.
+        batch: Which heights, for which datasets.
+        connection: From a connection's id to its URL.
+        run_id: Who asks; it goes to merge_log.
+        on_merge: Told of each slice when its rows are visible: its range, its rows by dataset.
+
+    Raises:
+        TransientError: The node or the store failed for now.
+        CheckFailed: A slice's rows are wrong; nothing of it was merged, its staged rows are kept.
+        ReorgDetected: The first block does not link to what is merged below it.
+    """
+    return asyncio.run(
+        _ingest_all(engine, chain, [batch], connection, run_id=run_id, on_merge=on_merge)
+    )
+
+
+def sync(
+    engine: Engine,
+    chain: Chain,
+    blocks: BlockRange,
+    connection: Secrets,
+    *,
+    run_id: str,
+    on_merge: OnMerge | None = None,
+) -> Totals:
+    """Merge whatever of a range is missing, gap by gap from the lowest; raises as `ingest` does."""
+    total = Totals()
+    wanted = replace(chain, start=blocks.start)
+    while missing := plan.segments(heights.gaps(engine, wanted, blocks.stop)):
+        part = asyncio.run(
+            _ingest_all(engine, chain, missing, connection, run_id=run_id, on_merge=on_merge)
+        )
+        total.blocks += part.blocks
+        total.rows.update(part.rows)
+        total.size += part.size
+        total.seconds += part.seconds
+    return total
+
+
+def wanted_range(
+    chain: Chain, seen: Heights, low: int | None = None, stop: int | None = None
+) -> BlockRange | None:
+    """The range from `low` (else the chain's start) to before `stop` (else past the target).
+
+    Returns:
+        The range; None if nothing is asked for explicitly and nothing is final yet.
+
+    Raises:
+        InputError: The bounds are upside down, or below the chain's start.
+        NotYet: `stop` lies above what is final.
+    """
+    start = chain.start if low is None else low
+    if start < chain.start:
+        raise InputError(
+            f"{chain.name}: height {start} lies below the chain's start {chain.start}; "
+            "lower `start` in the registry first"
+        )
+    if stop is not None and start >= stop:
+        raise InputError(
+            f"{chain.name}: nothing lies from {start} to before {stop} (expected --from below --to)"
+        )
+    target = plan.target(chain, seen)
+    end = chain.start if target is None else target + 1
+    if stop is not None and stop > end:
+        raise NotYet(
+            f"{chain.name}: height {stop - 1} is not final yet: the head is {seen.head} and the "
+            f"highest height that may be read is {'none' if target is None else target}; "
+            "ask for less, or wait"
+        )
+    stop = end if stop is None else stop
+    return BlockRange(start, stop) if start < stop else None
+
+
+async def _observe(engine: Engine, chain: Chain, connection: Secrets) -> Heights:
+    try:
+        found = endpoints.resolve(chain.endpoints, connection)
+        async with clients.connect(chain, found) as client:
+            seen = await client.heights()
+    except ChainflowError as error:
+        await asyncio.to_thread(heights.observe_failure, engine, chain, str(error))
+        raise
+    await asyncio.to_thread(heights.observe, engine, chain, seen)
+    return seen
+
+
+async def _ingest_all(
+    engine: Engine,
+    chain: Chain,
+    wanted: Sequence[Batch],
+    connection: Secrets,
+    *,
+    run_id: str,
+    on_merge: OnMerge | None,
+) -> Totals:
+    """Every batch in turn; while one slice is decoded and merged, the next is being fetched."""
+    total, began = Totals(), time.monotonic()
+    merging: asyncio.Task[None] | None = None
+    found = endpoints.resolve(chain.endpoints, connection)
+    try:
+        async with clients.connect(chain, found) as client:
+            for batch in wanted:
+                datasets = tables_of.get(chain.family, batch.datasets)
+                await asyncio.to_thread(tables.ensure, engine, chain, datasets)
+                async with aclosing(client.fetch(batch.blocks, batch.datasets)) as blocks:
+                    async for part in _slices(blocks):
+                        if merging:
+                            await merging
+                        work = _Slice(engine, chain, datasets, part, run_id, on_merge, total)
+                        merging = asyncio.create_task(asyncio.to_thread(work.merge))
+    finally:
+        if merging:
+            await merging
+        total.seconds = time.monotonic() - began
+    return total
+
+
+async def _slices(blocks: AsyncGenerator[RawBlock, None]) -> AsyncGenerator[list[RawBlock], None]:
+    """Consecutive blocks, as many as stay within a slice's bytes; at least one."""
+    part: list[RawBlock] = []
+    size = 0
+    async for block in blocks:
+        if part and size + block.size > SLICE_BYTES:
+            yield part
+            part, size = [], 0
+        part.append(block)
+        size += block.size
+    if part:
+        yield part
+
+
+@dataclass(slots=True)
+class _Slice:
+    """One slice on its way from blocks to merged rows."""
+
+    engine: Engine
+    chain: Chain
+    datasets: tuple[Dataset, ...]
+    blocks: list[RawBlock]
+    run_id: str
+    on_merge: OnMerge | None
+    total: Totals
+
+    def merge(self) -> None:
+        """Decode, stage, check, merge, and count it."""
+        blocks = BlockRange(self.blocks[0].height, self.blocks[-1].height + 1)
+        size = sum(block.size for block in self.blocks)
+        rows = {dataset.name: dataset.decode(self.blocks) for dataset in self.datasets}
+        self.blocks = []
+        staged = batches.stage(self.engine, self.chain, self.datasets, blocks, rows)
+        counts = {name: table.num_rows for name, table in rows.items()}
+        del rows
+        _require_sound(self.engine, staged)
+        seconds = self.total.lap()
+        batches.merge(self.engine, staged, size=size, seconds=seconds, run_id=self.run_id)
+        log.info(
+            "merged chain=%s range=%s rows=%d bytes=%d elapsed_ms=%d",
+            self.chain.name,
+            blocks,
+            sum(counts.values()),
+            size,
+            1000 * seconds,
+        )
+        self.total.blocks += len(blocks)
+        self.total.rows.update(counts)
+        self.total.size += size
+        if self.on_merge:
+            self.on_merge(blocks, counts)
+
+
+def _require_sound(engine: Engine, staged: batches.Staged) -> None:
+    findings = checks.run(engine, staged)
+    if not findings:
+        return
+    failed = CheckFailed(staged.chain.name, staged.blocks, findings)
+    unlinked = {height for f in findings if f.check == "linked" for height in f.heights}
+    if unlinked and unlinked <= {staged.blocks.start, staged.blocks.stop}:
+        raise ReorgDetected(
+            f"{failed}; the chain was reorganised after these heights were merged: "
+            f"`chainflow audit {staged.chain.name} --repair` reads them again"
+        )
+    raise failed
