@@ -22,8 +22,8 @@
           CheckFailed           staged rows failed a check; nothing was merged
           StoreOutdated         run `chainflow db upgrade`
 
-The message names chain, range or height, what was expected, what came, and what to do. It never holds a
-URL: an endpoint is named by its host.
+The message names chain, range or height, what was expected, what came, and what to do. It never
+holds a URL: an endpoint is named by its host.
 """
 
 from __future__ import annotations

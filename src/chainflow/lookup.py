@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def names(room: str) -> tuple[str, ...]:
-    """Public module names in a room such as `clients` or `datasets.evm`, sorted; () if there is none."""
+    """Public module names in a room such as `clients` or `datasets.evm`, sorted; maybe none."""
     try:
         package = import_module(f"chainflow.{room}")
     except ModuleNotFoundError:

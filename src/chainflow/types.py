@@ -53,9 +53,9 @@ class BlockRange:
 class Chain:
     """One network of the registry, with every default filled in.
 
-    `finality_tag` is a tag the node serves (`finalized`, `safe`) or None; then the target is the head less
-    `confirmations` blocks (0 where every block is final). `endpoints` are names or key-free URLs, never
-    secrets, so a Chain may travel through XCom.
+    `finality_tag` is a tag the node serves (`finalized`, `safe`) or None; then the target is the
+    head less `confirmations` blocks (0 where every block is final). `endpoints` are names or
+    key-free URLs, never secrets, so a Chain may travel through XCom.
     """
 
     name: str
@@ -123,8 +123,8 @@ class Column:
 class Dataset:
     """One table of a family: its columns, its key, and how raw blocks become its rows.
 
-    `decode` is pure: ascending blocks in, a table with exactly `columns` in their order out. Arrow types
-    by column type: bigint int64, text string, numeric decimal text as string, timestamptz
+    `decode` is pure: ascending blocks in, a table with exactly `columns` in their order out. Arrow
+    types by column type: bigint int64, text string, numeric decimal text as string, timestamptz
     timestamp[ms, UTC], boolean bool_, jsonb JSON text as string. The store adds the column `chain`.
     """
 

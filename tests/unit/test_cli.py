@@ -1,0 +1,309 @@
+"""The commands, each run in this process against the devnet and a real PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+from sqlalchemy.engine import Engine
+
+from chainflow import cli, pipeline
+from tests import small
+from tests.dags.nodes import Nodes, frozen
+
+BLOCKS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a command left: its exit code and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+    def objects(self) -> list[dict[str, object]]:
+        """The JSON objects it printed, one a line."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """A registry, a store, and the commands on them."""
+
+    nodes: Nodes
+    registry: Path
+    database_url: str
+    capsys: pytest.CaptureFixture[str]
+
+    def run(self, *words: str) -> Outcome:
+        """Run a command to its end."""
+        before = ["--registry", str(self.registry), "--database-url", self.database_url]
+        return run(self.capsys, *before, *words)
+
+    @property
+    def first(self) -> int:
+        """Where the simulated ethereum starts."""
+        return int(self.nodes.entries["ethereum"]["start"])
+
+    @property
+    def head(self) -> int:
+        """Its newest height."""
+        return self.nodes.simulations["ethereum"].head
+
+    def change(self, chain: str = "ethereum", **keys: object) -> None:
+        """Edit an entry of the registry."""
+        written = yaml.safe_load(self.registry.read_text())
+        written["chains"][chain] |= keys
+        self.registry.write_text(yaml.safe_dump(written))
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> Outcome:
+    """Run the command line as the entry point does."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main(words)
+    out, err = capsys.readouterr()
+    return Outcome(int(ended.value.code or 0), out, err)
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[Nodes]:
+    """Two chains whose heads stand still."""
+    with frozen("ethereum", "arbitrum", blocks=BLOCKS) as serving:
+        yield serving
+
+
+@pytest.fixture
+def terminal(
+    nodes: Nodes, database_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> Terminal:
+    """A terminal with the two chains' registry, everything final at the head."""
+    registry = tmp_path / "chains.yaml"
+    chains = {name: {**entry, "finality": "head"} for name, entry in nodes.entries.items()}
+    registry.write_text(yaml.safe_dump({"defaults": nodes.defaults, "chains": chains}))
+    return Terminal(nodes, registry, database_url, capsys)
+
+
+def one_line(outcome: Outcome) -> str:
+    """The one readable line that an error is."""
+    assert outcome.err.count("\n") == 1, outcome.err
+    assert "Traceback" not in outcome.err
+    return outcome.err
+
+
+def test_sync_merges_up_to_the_target(terminal: Terminal, engine: Engine) -> None:
+    """Every height from the start to the head is there once, and the command says so."""
+    done = terminal.run("sync", "ethereum")
+    assert done.code == 0
+    assert f"merged up to {terminal.head}" in done.out
+    rows = small.ask(engine, "SELECT block_number FROM ethereum.blocks ORDER BY 1")
+    assert rows == list(range(terminal.first, terminal.head + 1))
+
+
+def test_sync_twice_changes_nothing(terminal: Terminal, engine: Engine) -> None:
+    """What is merged is not read again."""
+    terminal.run("sync", "ethereum")
+    logged = small.ask(engine, "SELECT count(*) FROM chainflow.merge_log")
+    again = terminal.run("sync", "ethereum")
+    assert again.code == 0
+    assert "0 blocks" in again.out
+    assert small.ask(engine, "SELECT count(*) FROM chainflow.merge_log") == logged
+
+
+def test_sync_stops_before_its_to(terminal: Terminal) -> None:
+    """--to is exclusive, and what is left out in the middle is a gap."""
+    first = terminal.first
+    assert terminal.run("sync", "ethereum", "--to", str(first + 5)).code == 0
+    assert (
+        terminal.run("sync", "ethereum", "--from", str(first + 9), "--to", str(first + 12)).code
+        == 0
+    )
+    gaps = terminal.run("gaps", "ethereum", "--json").objects()
+    assert {str(gap["dataset"]) for gap in gaps} >= {"blocks", "transactions", "logs"}
+    assert all(gap["gaps"] == [[first + 5, first + 9]] for gap in gaps)
+
+
+def test_sync_merges_slices_that_link(
+    terminal: Terminal, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However small its slices, the rows are those of one slice, each merged by itself."""
+    monkeypatch.setattr(pipeline, "SLICE_BYTES", 1)
+    assert terminal.run("sync", "ethereum").code == 0
+    assert small.ask(engine, "SELECT count(*) FROM chainflow.merge_log") == [
+        terminal.head + 1 - terminal.first
+    ]
+    assert terminal.run("audit", "ethereum").code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (("sync", "nowhere"), 2, "no chain nowhere"),
+        (("sync", "ethereum", "--from", "9", "--to", "3"), 2, "--to is exclusive"),
+        (("sync", "ethereum", "--from", "0"), 2, "below the chain's start"),
+        (("sync", "ethereum", "--to", "999999999"), 1, "not final yet"),
+        (("sync", "ethereum", "--to", "x"), 2, "not a valid integer"),
+        (("sync", "ethereum", "--follow", "--to", "9"), 2, "--follow has no end"),
+        (("sink", "ethereum"), 2, "sink"),
+        (("plan", "nowhere"), 2, "no chain nowhere"),
+        (("audit", "nowhere"), 2, "no chain nowhere"),
+    ],
+)
+def test_wrong_words_are_one_line_and_write_nothing(
+    terminal: Terminal, engine: Engine, words: tuple[str, ...], code: int, told: str
+) -> None:
+    """A wrong argument ends with its exit code and one readable line, and no row anywhere."""
+    outcome = terminal.run(*words)
+    assert outcome.code == code
+    assert told in one_line(outcome)
+    assert small.ask(engine, "SELECT count(*) FROM chainflow.merge_log") == [0]
+    assert small.ask(engine, "SELECT to_regclass('ethereum.blocks')") == [None]
+
+
+def test_wrong_chain_id_stops_the_chain(terminal: Terminal, engine: Engine) -> None:
+    """A node of another chain is told from ours before a block is asked for."""
+    terminal.change(chain_id=2)
+    outcome = terminal.run("sync", "ethereum")
+    assert outcome.code == 1
+    assert "chain id" in one_line(outcome)
+    assert small.ask(engine, "SELECT to_regclass('ethereum.blocks')") == [None]
+
+
+def test_unreachable_database_keeps_its_password(
+    terminal: Terminal, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A dead store is one line, exit code 1, and never its password."""
+    url = "postgresql://someone:hunter2@127.0.0.1:1/x"
+    outcome = run(
+        capsys, "--registry", str(terminal.registry), "--database-url", url, "sync", "ethereum"
+    )
+    assert outcome.code == 1
+    assert "hunter2" not in one_line(outcome)
+
+
+def test_outdated_store_tells_the_remedy(terminal: Terminal, engine: Engine) -> None:
+    """Without the control schema a command names the command that makes it."""
+    small.do(engine, "DROP SCHEMA chainflow CASCADE")
+    outcome = terminal.run("heights")
+    assert outcome.code == 1
+    assert "chainflow db upgrade" in one_line(outcome)
+    assert terminal.run("db", "upgrade").code == 0
+    assert terminal.run("db", "upgrade").code == 0
+    assert terminal.run("heights").code == 0
+
+
+def test_heights_shows_the_table_of_the_talk(terminal: Terminal) -> None:
+    """Humanised heights, the rate with one decimal and /min, and the state, for every chain."""
+    terminal.run("sync", "ethereum")
+    shown = terminal.run("heights")
+    assert shown.code == 0
+    for title in ("BLOCKCHAIN", "ENV", "CURRENT HEIGHT", "LAST SYNCED HEIGHT", "BLOCKS PER MINUTE"):
+        assert title in shown.out
+    line = next(line for line in shown.out.splitlines() if line.startswith("ethereum"))
+    assert line.split()[2:4] == [f"{terminal.head / 1e6:.1f}M"] * 2
+    assert "5.0 /min" in line
+    assert line.rstrip().endswith("synced")
+
+
+def test_heights_json_is_one_object_per_chain(terminal: Terminal) -> None:
+    """Each line is one chain with the columns of the view."""
+    terminal.run("sync", "ethereum")
+    rows = {str(row["chain"]): row for row in terminal.run("heights", "--json").objects()}
+    assert set(rows) == {"ethereum", "arbitrum"}
+    assert rows["ethereum"]["backlog_blocks"] == 0
+    assert rows["ethereum"]["watermark"] == terminal.head
+    assert rows["arbitrum"]["watermark"] is None
+
+
+def test_heights_tells_a_dead_node_beside_the_living(terminal: Terminal) -> None:
+    """One chain's node is gone: its row says why, and the other's is right."""
+    terminal.change("arbitrum", endpoints=["http://127.0.0.1:1"])
+    rows = {str(row["chain"]): row for row in terminal.run("heights", "--json").objects()}
+    assert rows["arbitrum"]["state"] == "unreachable"
+    assert "127.0.0.1:1" in str(rows["arbitrum"]["error"])
+    assert rows["ethereum"]["head"] == terminal.head
+
+
+def test_plan_lists_the_next_ranges(terminal: Terminal) -> None:
+    """The ranges touch, begin at the start, and hold what one task follows the head with."""
+    ranges = terminal.run("plan", "ethereum", "--json").objects()
+    assert ranges[0]["start"] == terminal.first
+    assert [r["stop"] for r in ranges[:-1]] == [r["start"] for r in ranges[1:]]
+    assert "20 blocks" in terminal.run("plan", "ethereum").out
+
+
+def test_volume_counts_what_was_merged(terminal: Terminal) -> None:
+    """The total and the chain's own line hold the blocks just merged."""
+    terminal.run("sync", "ethereum", "--to", str(terminal.first + 7))
+    total, chain = terminal.run("volume", "--json").objects()
+    assert total["hour"] == chain["hour"]
+    assert isinstance(chain["hour"], dict)
+    assert chain["hour"]["blocks"] == 7
+    assert "ethereum" in terminal.run("volume").out
+
+
+def test_audit_finds_damage_and_repairs_it(terminal: Terminal, engine: Engine) -> None:
+    """A removed row, a changed hash and a row too much are named, read again, and then right."""
+    terminal.run("sync", "ethereum")
+    table = "SELECT * FROM ethereum.transactions ORDER BY block_number, transaction_index"
+    before = small.ask(engine, table)
+    wrong = terminal.first + 20
+    small.do(engine, f"DELETE FROM ethereum.blocks WHERE block_number = {wrong}")
+    small.do(
+        engine, f"UPDATE ethereum.blocks SET block_hash = '0x00' WHERE block_number = {wrong + 5}"
+    )
+    small.do(engine, f"DELETE FROM ethereum.transactions WHERE block_number = {wrong + 10}")
+    found = terminal.run("audit", "ethereum")
+    assert found.code == 1
+    assert str(wrong) in found.out
+    assert terminal.run("audit", "ethereum", "--repair").code == 0
+    assert terminal.run("audit", "ethereum").code == 0
+    assert small.ask(engine, table) == before
+
+
+def test_validate_tells_every_error_with_its_line(
+    terminal: Terminal, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 2 and file:line: chain.key: message, once per error; 0 for a sound file."""
+    assert run(capsys, "validate", str(terminal.registry)).code == 0
+    terminal.change(blocks_per_minute=-1, familly="evm")
+    outcome = run(capsys, "validate", str(terminal.registry))
+    assert outcome.code == 2
+    told = outcome.err.splitlines()
+    assert len(told) == 2
+    assert all(line.startswith(f"{terminal.registry}:") for line in told)
+    assert "ethereum.blocks_per_minute" in outcome.err
+    assert "did you mean family" in outcome.err
+
+
+def test_retired_chain_is_shown_and_never_read(terminal: Terminal) -> None:
+    """It keeps its row in the table; to sync it is an error of the input."""
+    terminal.run("sync", "ethereum")
+    terminal.change(status="retired")
+    assert terminal.run("sync", "ethereum").code == 2
+    rows = {row["chain"]: row for row in terminal.run("heights", "--json").objects()}
+    assert rows["ethereum"]["state"] == "retired"
+    assert rows["ethereum"]["watermark"] == terminal.head
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """--help lists the commands whose names are fixed."""
+    shown = run(capsys, "--help")
+    assert shown.code == 0
+    for command in [
+        "validate",
+        "db",
+        "sync",
+        "heights",
+        "gaps",
+        "plan",
+        "volume",
+        "audit",
+        "devnet",
+        "demo",
+    ]:
+        assert f"\n  {command} " in shown.out
