@@ -9,9 +9,11 @@ ASK := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for found in python3 python3.13 python3.12 python3.11; do \
 	$$found -c '$(ASK)' 2>/dev/null && { echo $$found; break; }; done)
 
-.PHONY: help demo test check bench matrix node
+.PHONY: help install demo test check bench matrix node
 help:  ## This list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile
+
+install: .venv/installed  ## chainflow and all that it is developed with, into .venv
 
 demo: .venv/installed node  ## Simulated chains into PostgreSQL under a real Airflow; ONCE=1 ends when all are synced
 	$(BIN)/chainflow demo $(if $(ONCE),--once)

@@ -12,6 +12,7 @@ from benchmarks import parse, sync
 
 def main() -> None:
     """Measure and print."""
+    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="chainflow-bench-") as folder:
         # PostgreSQL runs as another user when started by root.
         Path(folder).chmod(0o755)
@@ -19,9 +20,10 @@ def main() -> None:
         synced = sync.measure(Path(folder))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     system = f"{platform.system()} {platform.machine()}"
-    print(f"\n{cores} cores, {system}, Python {platform.python_version()}\n")
+    python = platform.python_version()
+    print(f"\n{cores} cores, {system}, Python {python}, load of others before: {load:.1f}\n")
     for name, value, goal in [*synced, *parsed]:
-        print(f"{name:<58}{value:>12}{goal:>14}")
+        print(f"{name:<62}{value:>12}{goal:>14}")
 
 
 if __name__ == "__main__":
