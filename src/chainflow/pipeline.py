@@ -1,4 +1,4 @@
-"""The straight line: fetch, decode, stage, check, merge. It joins rooms and has no logic of theirs."""
+"""The straight line: fetch, decode, stage, check, merge. Joins rooms and has no logic of theirs."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Engine
 
+    from chainflow.clients import Client
     from chainflow.types import Chain, Dataset, Heights, RawBlock
 
     Secrets = Callable[[str], str]
@@ -32,6 +33,8 @@ log = logging.getLogger(__name__)
 # What a kill costs, and what memory holds three times over: one slice being fetched, one being
 # merged, and its columns.
 SLICE_BYTES = 24 * 1024 * 1024
+# Deeper than any chain that has no finality tag was ever seen to reorganise in practice.
+DEEPEST_REORG = 512
 # Airflow maps no task wider than 1024, and a manual run may ask for any range.
 _MOST_BATCHES = 1000
 
@@ -132,7 +135,7 @@ def ingest(
     Raises:
         TransientError: The node or the store failed for now.
         CheckFailed: A slice's rows are wrong; nothing of it was merged, its staged rows are kept.
-        ReorgDetected: The first block does not link to what is merged below it.
+        ReorgDetected: The chain replaced merged blocks that it had called final, or too many.
     """
     return asyncio.run(
         _ingest_all(engine, chain, [batch], connection, run_id=run_id, on_merge=on_merge)
@@ -219,24 +222,48 @@ async def _ingest_all(
 ) -> Totals:
     """Every batch in turn; while one slice is decoded and merged, the next is being fetched."""
     total, began = Totals(), time.monotonic()
-    merging: asyncio.Task[None] | None = None
     found = endpoints.resolve(chain.endpoints, connection)
     try:
         async with clients.connect(chain, found) as client:
             for batch in wanted:
                 datasets = tables_of.get(chain.family, batch.datasets)
                 await asyncio.to_thread(tables.ensure, engine, chain, datasets)
-                async with aclosing(client.fetch(batch.blocks, batch.datasets)) as blocks:
-                    async for part in _slices(blocks):
-                        if merging:
-                            await merging
-                        work = _Slice(engine, chain, datasets, part, run_id, on_merge, total)
-                        merging = asyncio.create_task(asyncio.to_thread(work.merge))
+                line = _Line(engine, chain, datasets, run_id, on_merge, total)
+                await _ingest_linked(line, client, batch)
+    finally:
+        total.seconds = time.monotonic() - began
+    return total
+
+
+async def _ingest_linked(line: _Line, client: Client, batch: Batch) -> None:
+    """One batch, begun lower and lower until it links to what is merged below it.
+
+    Only where the chain itself calls nothing final; elsewhere a broken link is an error.
+    """
+    depth = 0
+    while True:
+        low = max(line.chain.start, batch.blocks.start - depth)
+        wider = Batch(BlockRange(low, batch.blocks.stop), batch.datasets)
+        try:
+            return await _ingest_once(line, client, wider)
+        except ReorgDetected as error:
+            if line.chain.finality_tag or depth >= DEEPEST_REORG or low == line.chain.start:
+                raise
+            log.warning("reorganised chain=%s range=%s reason=%s", line.chain.name, wider, error)
+            depth = max(1, 2 * depth)
+
+
+async def _ingest_once(line: _Line, client: Client, batch: Batch) -> None:
+    merging: asyncio.Task[None] | None = None
+    try:
+        async with aclosing(client.fetch(batch.blocks, batch.datasets)) as blocks:
+            async for part in _slices(blocks):
+                if merging:
+                    await merging
+                merging = asyncio.create_task(asyncio.to_thread(line.merge, part))
     finally:
         if merging:
             await merging
-        total.seconds = time.monotonic() - began
-    return total
 
 
 async def _slices(blocks: AsyncGenerator[RawBlock, None]) -> AsyncGenerator[list[RawBlock], None]:
@@ -253,24 +280,23 @@ async def _slices(blocks: AsyncGenerator[RawBlock, None]) -> AsyncGenerator[list
         yield part
 
 
-@dataclass(slots=True)
-class _Slice:
-    """One slice on its way from blocks to merged rows."""
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """Where slices go once they are fetched."""
 
     engine: Engine
     chain: Chain
     datasets: tuple[Dataset, ...]
-    blocks: list[RawBlock]
     run_id: str
     on_merge: OnMerge | None
     total: Totals
 
-    def merge(self) -> None:
-        """Decode, stage, check, merge, and count it."""
-        blocks = BlockRange(self.blocks[0].height, self.blocks[-1].height + 1)
-        size = sum(block.size for block in self.blocks)
-        rows = {dataset.name: dataset.decode(self.blocks) for dataset in self.datasets}
-        self.blocks = []
+    def merge(self, slice_: list[RawBlock]) -> None:
+        """Decode, stage, check and merge a slice, and count it; the list is emptied on the way."""
+        blocks = BlockRange(slice_[0].height, slice_[-1].height + 1)
+        size = sum(block.size for block in slice_)
+        rows = {dataset.name: dataset.decode(slice_) for dataset in self.datasets}
+        slice_.clear()
         staged = batches.stage(self.engine, self.chain, self.datasets, blocks, rows)
         counts = {name: table.num_rows for name, table in rows.items()}
         del rows
@@ -296,11 +322,12 @@ def _require_sound(engine: Engine, staged: batches.Staged) -> None:
     findings = checks.run(engine, staged)
     if not findings:
         return
-    failed = CheckFailed(staged.chain.name, staged.blocks, findings)
-    unlinked = {height for f in findings if f.check == "linked" for height in f.heights}
-    if unlinked and unlinked <= {staged.blocks.start, staged.blocks.stop}:
-        raise ReorgDetected(
-            f"{failed}; the chain was reorganised after these heights were merged: "
-            f"`chainflow audit {staged.chain.name} --repair` reads them again"
-        )
-    raise failed
+    chain, blocks = staged.chain, staged.blocks
+    failed = CheckFailed(chain.name, blocks, findings)
+    if {(f.check, f.heights) for f in findings} != {("linked", (blocks.start,))}:
+        raise failed
+    batches.drop(engine, staged)
+    raise ReorgDetected(
+        f"{chain.name} {blocks}: {findings[0].sample}: the chain was reorganised below height "
+        f"{blocks.start} after it was merged; nothing more is merged"
+    )

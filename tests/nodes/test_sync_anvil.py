@@ -12,6 +12,7 @@ from sqlalchemy.engine import Engine
 
 from chainflow import heights, lag, pipeline
 from chainflow.endpoints import connection_from_environment as no_connection
+from chainflow.errors import ReorgDetected
 from chainflow.testing import anvil
 from chainflow.types import BlockRange, Chain
 from tests import small
@@ -98,16 +99,37 @@ def test_dataset_added_later_is_filled_from_the_start(node: anvil.Anvil, engine:
     assert small.ask(engine, "SELECT count(*) FROM dev.logs") == [3]
 
 
-def test_reorganised_chain_stops_with_the_remedy(engine: Engine) -> None:
-    """Blocks merged too early and then replaced are told, and audit reads them again."""
+@pytest.mark.parametrize("depth", [1, 5, 40])
+def test_reorganised_heights_are_read_again(engine: Engine, depth: int) -> None:
+    """Where nothing is final, replaced blocks give way to the new ones, rows and all."""
     if anvil.find() is None:
         pytest.skip("node and npm are not installed here")
     with anvil.start() as node:
         chain = chain_of(node, finality_tag=None, confirmations=0)
-        node.mine(10)
+        token = node.deploy_token()
+        node.mine(60)
+        node.transfer(token, 7)
         sync(engine, chain)
-        node.reorg(1)
+        node.reorg(depth)
         node.mine(1)
-        with pytest.raises(pipeline.ReorgDetected, match="audit dev --repair"):
-            sync(engine, chain)
-        assert heights.watermark(engine, chain) == 10
+        blocks = sync(engine, chain)
+        assert small.ask(engine, "SELECT block_hash FROM dev.blocks ORDER BY block_number") == [
+            node.call("eth_getBlockByNumber", hex(height), False)["hash"] for height in blocks
+        ]
+        assert heights.watermark(engine, chain) == node.head()
+        assert small.ask(engine, "SELECT count(*) FROM dev.logs") == [0]
+
+
+def test_reorg_below_what_was_called_final_stops_the_chain(engine: Engine) -> None:
+    """A node that replaces what it called final is told; what is merged stays."""
+    if anvil.find() is None:
+        pytest.skip("node and npm are not installed here")
+    with anvil.start(slots_in_an_epoch=1) as node:
+        node.mine(20)
+        final = chain_of(node)
+        before = sync(engine, final)
+        node.reorg(15)
+        node.mine(5)
+        with pytest.raises(ReorgDetected, match="reorganised below height"):
+            sync(engine, final)
+        assert heights.watermark(engine, final) == before.last

@@ -11,7 +11,8 @@ and Celo nodes as recorded in tests/data/evm.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -232,7 +233,8 @@ def _decode(decoder: msgspec.json.Decoder[_T], answer: bytes | msgspec.Raw, path
 def _rows(kind: type[_W], answer: bytes | msgspec.Raw, path: str) -> list[_W]:
     """An array's structs; one element with an unknown field does not slow the others down."""
     try:
-        return msgspec.json.decode(answer, type=list[kind])  # type: ignore[valid-type]
+        found: list[_W] = _rows_decoder(kind).decode(answer)
+        return found
     except _BROKEN:
         rows = _decode(_array, answer, path)
         return [_row(kind, row, f"{path}[{i}]") for i, row in enumerate(rows)]
@@ -240,7 +242,8 @@ def _rows(kind: type[_W], answer: bytes | msgspec.Raw, path: str) -> list[_W]:
 
 def _row(kind: type[_W], answer: bytes | msgspec.Raw, path: str) -> _W:
     try:
-        return msgspec.json.decode(answer, type=kind)
+        row: _W = _decoder(kind).decode(answer)
+        return row
     except _BROKEN:
         return _tolerant(kind, answer, path)
 
@@ -248,7 +251,7 @@ def _row(kind: type[_W], answer: bytes | msgspec.Raw, path: str) -> _W:
 def _tolerant(kind: type[_W], answer: bytes | msgspec.Raw, path: str) -> _W:
     """The struct, with every field it does not name collected in `extra`."""
     given = _decode(_object, answer, path)
-    names = {f.encode_name for f in msgspec.structs.fields(kind)} - {_EXTRA}
+    names = _names(kind)
     known = {key: item for key, item in given.items() if key in names}
     unknown = {key: item for key, item in given.items() if key not in names}
     parts: dict[str, list[Wire]] = {}
@@ -256,12 +259,28 @@ def _tolerant(kind: type[_W], answer: bytes | msgspec.Raw, path: str) -> _W:
         if key in known and bytes(known[key]) != b"null":
             parts[key] = _rows(part, known[key], f"{path}.{key}")
             known[key] = msgspec.Raw(b"[]")
-    whole = _decode(msgspec.json.Decoder(kind), msgspec.json.encode(known), path)
+    whole: _W = _decode(_decoder(kind), msgspec.json.encode(known), path)
     for key, items in parts.items():
         setattr(whole, key, items)
     if unknown:
         whole.extra = _text(unknown, path)
     return whole
+
+
+# Built once a kind: on OP stack and Arbitrum every receipt has fields that no struct names.
+@cache
+def _names(kind: type[Wire]) -> frozenset[str]:
+    return frozenset(f.encode_name for f in msgspec.structs.fields(kind)) - {_EXTRA}
+
+
+@cache
+def _decoder(kind: type[Wire]) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind)
+
+
+@cache
+def _rows_decoder(kind: type[Wire]) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(list[kind])  # type: ignore[valid-type]
 
 
 def _text(fields: dict[str, msgspec.Raw], path: str) -> str:
