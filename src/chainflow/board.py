@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -22,8 +24,14 @@ _COLOURS = {
     "unreachable": "red",
     "retired": "dim",
 }
+_WIDTH = 160
 _UNITS = ((1_000_000_000, "B"), (1_000_000, "M"), (1_000, "k"))
 _SPANS = ((86_400, "d"), (3_600, "h"), (60, "min"))
+
+
+def console() -> Console:
+    """Where the table is shown; wide enough for it where the output is no terminal."""
+    return Console(width=None if sys.stdout.isatty() else _WIDTH)
 
 
 def render(rows: Sequence[Lag]) -> Table:

@@ -167,7 +167,6 @@ def sync(given: Given, chain: str, low: int | None, stop: int | None, *, follow:
 @_pass_given
 def heights(given: Given, *, as_json: bool, watch: bool) -> None:
     """Ask every node for its height and show the lag of every chain."""
-    from rich.console import Console
     from rich.live import Live
 
     from chainflow import board
@@ -181,7 +180,7 @@ def heights(given: Given, *, as_json: bool, watch: bool) -> None:
             if not watch:
                 return
             _sleep(_REFRESH_SECONDS)
-    console = Console(width=None if sys.stdout.isatty() else 160)
+    console = board.console()
     if not watch:
         console.print(board.render(_polled(engine, chains)))
         return
@@ -259,8 +258,9 @@ def volume(given: Given, *, as_json: bool) -> None:
             _object(**asdict(row))
         return
     from rich import filesize
-    from rich.console import Console
     from rich.table import Table
+
+    from chainflow import board
 
     table = Table("BLOCKCHAIN", box=None, header_style="bold", pad_edge=False)
     for span in ("MINUTE", "HOUR", "DAY", "30 DAYS", "BLOCKS, 30 DAYS", "ROWS, 30 DAYS"):
@@ -268,7 +268,7 @@ def volume(given: Given, *, as_json: bool) -> None:
     for row in found:
         sizes = [filesize.decimal(s.bytes) for s in (row.minute, row.hour, row.day, row.month)]
         table.add_row(row.chain or "all", *sizes, f"{row.month.blocks:,}", f"{row.month.rows:,}")
-    Console().print(table)
+    board.console().print(table)
 
 
 @cli.command()

@@ -16,7 +16,7 @@ class Limits:
     # The same for a height that the node does not have yet: a lagging backend needs seconds.
     not_yet_seconds: float = 30.0
     # Asking for the heights, when a person or a poll of all chains waits: in all, and one endpoint.
-    heights_seconds: float = 20.0
+    heights_seconds: float = 8.0
     heights_attempt_seconds: float = 5.0
     backoff_seconds: float = 0.5
     backoff_max_seconds: float = 15.0

@@ -50,7 +50,7 @@ def run(files: Sequence[Path], *, home: Path, once: bool, speed: float) -> int:
         InputError: The registry is wrong, a demo runs in that folder, or the DAGs are not found.
         WorkError: A part did not start or ended, or a chain did not get to its target.
     """
-    console = Console()
+    console = board.console()
     home = home.absolute()
     with _locked(home), _terminable(), ExitStack() as stack:
         try:

@@ -192,7 +192,8 @@ SELECT
       THEN 'unreachable'
     WHEN observed_at - risen_at > greatest(
       patience, make_interval(secs => 20 * 60 / nullif(blocks_per_minute, 0))) THEN 'node_stuck'
-    WHEN backlog_blocks <= blocks_per_minute * lag_alert_minutes THEN 'synced'
+    WHEN backlog_blocks = 0 OR watermark IS NOT NULL
+      AND backlog_blocks <= blocks_per_minute * lag_alert_minutes THEN 'synced'
     WHEN now() - greatest(last_merged_at, registered_at) > patience THEN 'stalled'
     ELSE 'syncing'
   END AS state,
