@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 
+@cache
 def names(room: str) -> tuple[str, ...]:
     """Public module names in a room such as `clients` or `datasets.evm`, sorted; maybe none."""
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 from collections import Counter
@@ -30,9 +31,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# What a kill costs, and what memory holds three times over: one slice being fetched, one being
-# merged, and its columns.
-SLICE_BYTES = 24 * 1024 * 1024
+# What a kill costs at most twice: one slice is being merged, one staged. Memory holds the blocks
+# and columns of one, and what the client reads ahead.
+SLICE_BYTES = 12 * 1024 * 1024
 # Deeper than any chain that has no finality tag was ever seen to reorganise in practice.
 DEEPEST_REORG = 512
 # Airflow maps no task wider than 1024, and a manual run may ask for any range.
@@ -222,6 +223,9 @@ async def _ingest_all(
 ) -> Totals:
     """Every batch in turn; while one slice is decoded and merged, the next is being fetched."""
     total, began = Totals(), time.monotonic()
+    # Blocks are many small objects without cycles: looking for some costs a tenth of the work.
+    usual = gc.get_threshold()
+    gc.set_threshold(200_000, 50, 100)
     found = endpoints.resolve(chain.endpoints, connection)
     try:
         async with clients.connect(chain, found) as client:
@@ -231,6 +235,7 @@ async def _ingest_all(
                 line = _Line(engine, chain, datasets, run_id, on_merge, total)
                 await _ingest_linked(line, client, batch)
     finally:
+        gc.set_threshold(*usual)
         total.seconds = time.monotonic() - began
     return total
 
@@ -254,13 +259,15 @@ async def _ingest_linked(line: _Line, client: Client, batch: Batch) -> None:
 
 
 async def _ingest_once(line: _Line, client: Client, batch: Batch) -> None:
+    """One batch: while a slice is merged, the next is staged and the one after it fetched."""
     merging: asyncio.Task[None] | None = None
     try:
         async with aclosing(client.fetch(batch.blocks, batch.datasets)) as blocks:
             async for part in _slices(blocks):
+                slice_ = await asyncio.to_thread(line.stage, part)
                 if merging:
                     await merging
-                merging = asyncio.create_task(asyncio.to_thread(line.merge, part))
+                merging = asyncio.create_task(asyncio.to_thread(line.merge, slice_))
     finally:
         if merging:
             await merging
@@ -291,31 +298,42 @@ class _Line:
     on_merge: OnMerge | None
     total: Totals
 
-    def merge(self, slice_: list[RawBlock]) -> None:
-        """Decode, stage, check and merge a slice, and count it; the list is emptied on the way."""
-        blocks = BlockRange(slice_[0].height, slice_[-1].height + 1)
-        size = sum(block.size for block in slice_)
-        rows = {dataset.name: dataset.decode(slice_) for dataset in self.datasets}
-        slice_.clear()
-        staged = batches.stage(self.engine, self.chain, self.datasets, blocks, rows)
-        counts = {name: table.num_rows for name, table in rows.items()}
-        del rows
+    def stage(self, blocks: list[RawBlock]) -> _Slice:
+        """Decode blocks and write their rows unseen; the list is emptied on the way."""
+        range_ = BlockRange(blocks[0].height, blocks[-1].height + 1)
+        size = sum(block.size for block in blocks)
+        rows = {dataset.name: dataset.decode(blocks) for dataset in self.datasets}
+        blocks.clear()
+        return _Slice(batches.stage(self.engine, self.chain, self.datasets, range_, rows), size)
+
+    def merge(self, slice_: _Slice) -> None:
+        """Check and merge what is staged, and count it."""
+        staged, blocks = slice_.staged, slice_.staged.blocks
         _require_sound(self.engine, staged)
         seconds = self.total.lap()
-        batches.merge(self.engine, staged, size=size, seconds=seconds, run_id=self.run_id)
+        batches.merge(self.engine, staged, size=slice_.size, seconds=seconds, run_id=self.run_id)
+        counts = {name: table.rows for name, table in staged.tables.items()}
         log.info(
             "merged chain=%s range=%s rows=%d bytes=%d elapsed_ms=%d",
             self.chain.name,
             blocks,
             sum(counts.values()),
-            size,
+            slice_.size,
             1000 * seconds,
         )
         self.total.blocks += len(blocks)
         self.total.rows.update(counts)
-        self.total.size += size
+        self.total.size += slice_.size
         if self.on_merge:
             self.on_merge(blocks, counts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Slice:
+    """A slice whose rows are staged, and the bytes its node sent for it."""
+
+    staged: batches.Staged
+    size: int
 
 
 def _require_sound(engine: Engine, staged: batches.Staged) -> None:

@@ -11,8 +11,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-from eth_abi import abi
-from eth_abi.exceptions import DecodingError
 
 from chainflow.datasets._transfers import COLUMNS, KEY
 from chainflow.datasets.evm._columns import table
@@ -100,6 +98,10 @@ def _single(log: Log) -> Sequence[Transfer]:
 
 
 def _batch(log: Log) -> Sequence[Transfer]:
+    # Most blocks have no batch, and every task is a new process: this import costs 0.8 s.
+    from eth_abi import abi
+    from eth_abi.exceptions import DecodingError
+
     try:
         ids, values = abi.decode(("uint256[]", "uint256[]"), bytes.fromhex(log.data[2:]))
     except (DecodingError, ValueError, OverflowError):
