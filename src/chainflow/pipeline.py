@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 # What a kill costs at most twice: one slice is being merged, one staged. Memory holds the blocks
 # and columns of one, and what the client reads ahead.
-SLICE_BYTES = 12 * 1024 * 1024
+SLICE_BYTES = 24 * 1024 * 1024
 # Deeper than any chain that has no finality tag was ever seen to reorganise in practice.
 DEEPEST_REORG = 512
 # Airflow maps no task wider than 1024, and a manual run may ask for any range.
