@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,6 +140,42 @@ def test_sync_merges_slices_that_link(
         terminal.head + 1 - terminal.first
     ]
     assert terminal.run("audit", "ethereum").code == 0
+
+
+def test_sync_killed_again_and_again_ends_as_an_undisturbed_one(
+    terminal: Terminal, engine: Engine
+) -> None:
+    """SIGKILL between and inside merges leaves whole slices only, and the next run goes on."""
+    program = "from chainflow import cli, pipeline; pipeline.SLICE_BYTES = 1; cli.main()"
+    words = ["--registry", str(terminal.registry), "--database-url", terminal.database_url]
+    command = [sys.executable, "-c", program, *words, "sync", "ethereum"]
+    merged = 0
+    for _ in range(3):
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+            while run.poll() is None and _slices(engine) < merged + 5:
+                time.sleep(0.01)
+            run.kill()
+        # One statement, for a merge that was under way may end after its client.
+        [(merged, heights)] = small.ask(
+            engine,
+            "SELECT (SELECT count(*) FROM chainflow.merge_log),"
+            " (SELECT array_agg(block_number ORDER BY block_number) FROM ethereum.blocks)",
+        )
+        assert heights == list(range(terminal.first, terminal.first + merged))
+    assert merged >= 15
+    assert terminal.run("sync", "ethereum").code == 0
+    assert terminal.run("audit", "ethereum").code == 0
+    hashes = small.ask(engine, "SELECT block_hash FROM ethereum.blocks ORDER BY block_number")
+    blocks = range(terminal.first, terminal.head + 1)
+    assert hashes == [
+        terminal.nodes.call("ethereum", "eth_getBlockByNumber", hex(height), False)["hash"]
+        for height in blocks
+    ]
+
+
+def _slices(engine: Engine) -> int:
+    [count] = small.ask(engine, "SELECT count(*) FROM chainflow.merge_log")
+    return int(count)
 
 
 @pytest.mark.parametrize(
