@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
+
 from chainflow.testing import node
 
 if TYPE_CHECKING:
@@ -52,11 +54,17 @@ class Anvil(node.Node):
         return self.head()
 
     def send(self, to: str | None, *, value: int = 0, data: str = "0x", account: int = 0) -> str:
-        """Send a transaction; its hash. `to` None creates a contract."""
+        """Send a transaction; its hash. `to` None creates a contract.
+
+        An anvil that mines by itself does so a moment after it has answered: that is waited for.
+        """
         request = {"from": self.account(account), "value": hex(value), "data": data}
-        return str(
+        sent = str(
             self.call("eth_sendTransaction", request if to is None else {**request, "to": to})
         )
+        if self.call("anvil_getAutomine"):
+            _until_mined(self.call, "eth_getTransactionReceipt", sent)
+        return sent
 
     def deploy_token(self) -> str:
         """Address of a new contract that logs an ERC-20 Transfer whenever called; mined."""
@@ -75,6 +83,13 @@ class Anvil(node.Node):
     def reorg(self, depth: int) -> None:
         """Replace the newest `depth` blocks by as many other, empty ones."""
         self.call("anvil_reorg", depth, [])
+
+
+_until_mined = Retrying(
+    retry=retry_if_result(lambda receipt: receipt is None),
+    wait=wait_fixed(0.02),
+    stop=stop_after_delay(10),
+)
 
 
 def find() -> Path | None:
