@@ -59,12 +59,14 @@ def _post(fake: FakeNode, limits: Limits = FAST) -> Reply:
         ("", None),
         ("soon", None),
         ("-3", None),
-        (format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True), 3600.0),
-        (format_datetime(datetime.now(UTC) - timedelta(hours=1), usegmt=True), 0.0),
+        (timedelta(hours=1), 3600.0),
+        (timedelta(hours=-1), 0.0),
     ],
 )
-def test_retry_after_is_seconds_or_a_date(header: str, seconds: float | None) -> None:
+def test_retry_after_is_seconds_or_a_date(header: str | timedelta, seconds: float | None) -> None:
     """Both forms are seconds from now; what is neither is nothing."""
+    if isinstance(header, timedelta):
+        header = format_datetime(datetime.now(UTC) + header, usegmt=True)
     fake = FakeNode(chain(1))
     fake.react(fake_node.http(429, headers={"Retry-After": header}), method=METHOD)
     given = _post(fake).retry_after_seconds
