@@ -32,3 +32,11 @@ def module(room: str, name: str) -> ModuleType:
     if name not in names(room):
         raise LookupError(f"chainflow.{room} has no {name!r}; it has {', '.join(names(room))}")
     return import_module(f"chainflow.{room}.{name}")
+
+
+def schema(family: str) -> str:
+    """The schema of a family's own tables, in which those of its chains are partitions.
+
+    Its folder in `datasets` says so, because a chain may have the name of its family.
+    """
+    return str(import_module(f"chainflow.datasets.{family}").SCHEMA)

@@ -175,7 +175,7 @@ def _name_problems(name: str) -> Iterator[str]:
             "is no name for a chain",
             "at most 41 lower-case letters, digits and _, beginning with a letter",
         )
-    taken = {*_RESERVED, *lookup.names("clients")}
+    taken = {*_RESERVED, *map(lookup.schema, lookup.names("datasets"))}
     if name in taken or name.startswith("pg_"):
         yield wrong("is a reserved name", f"none of {', '.join(sorted(taken))}, nor pg_…")
 

@@ -178,6 +178,7 @@ def test_rows_are_not_compared_with_a_range_half_merged(engine: Engine) -> None:
 
 def test_checks_apply_where_their_columns_are(engine: Engine) -> None:
     """A family whose tables have other columns gets the checks that make sense there."""
+    small.family("sea")
     chain = replace(small.CHAIN, name="seachain", family="sea", datasets=("blocks", "events"))
     height = Column("checkpoint", "bigint", required=True)
     when = Column("block_timestamp", "timestamptz")

@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from aiohttp.web import Request, StreamResponse
+from aiohttp.test_utils import TestServer
+from aiohttp.web import Application, Request, Response, StreamResponse
 
 from chainflow.clients._http import Node, Reply, session
 from chainflow.clients._pace import DEFAULT, Limits, Pace
@@ -243,3 +244,34 @@ def test_default_limits_bound_what_is_held() -> None:
     assert DEFAULT.requests_in_flight * DEFAULT.answer_bytes <= 64 * 2**20
     assert DEFAULT.buffer_bytes <= 64 * 2**20
     assert DEFAULT.body_bytes <= 256 * 2**20
+
+
+@pytest.mark.parametrize(
+    ("own", "path", "query", "asked"),
+    [
+        ("", "status", {}, "/status"),
+        ("/", "wallet/getnowblock", {}, "/wallet/getnowblock"),
+        ("/v1/abc", "block", {"height": "5"}, "/v1/abc/block?height=5"),
+        ("/v1/abc/", "", {"height": "5"}, "/v1/abc/?height=5"),
+        ("/rpc?key=secret", "block", {"height": "5"}, "/rpc/block?key=secret&height=5"),
+    ],
+)
+def test_get_asks_below_the_endpoints_own_path(
+    own: str, path: str, query: dict[str, str], asked: str
+) -> None:
+    """Path and query join the endpoint's, whose own may hold its key."""
+    seen: list[str] = []
+
+    async def answer(request: Request) -> Response:
+        seen.append(request.raw_path)
+        return Response(text=request.method)
+
+    async def run() -> Reply:
+        application = Application()
+        application.router.add_route("*", "/{path:.*}", answer)
+        async with TestServer(application) as server, session(FAST) as opened:
+            url = f"http://127.0.0.1:{server.port}{own}"
+            return await Node(Endpoint("x", url), opened, FAST).get(path, query)
+
+    assert asyncio.run(run()).body == b"GET"
+    assert seen == [asked]

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chainflow.datasets._rows import rows
-from chainflow.datasets.evm import _columns, blocks, transactions
+from chainflow.datasets import _columns
+from chainflow.datasets._rows import block_columns, rows
+from chainflow.datasets.evm import blocks, transactions
+from chainflow.datasets.evm._hex import READERS
 from chainflow.errors import MalformedAnswer
 from chainflow.types import Column
 from tests import evm
@@ -28,7 +30,13 @@ PADDING = st.integers(0, 70)
 def column(kind: str, *texts: str | None) -> pa.Array[Any]:
     """Texts through a column `x` of dataset `sample`, a row a text, all of height 1000."""
     made = Column("x", kind)  # type: ignore[arg-type]  # the kinds of this file are the real ones
-    table = _columns.table("sample", [made], rows([BLOCK], lambda _: list(texts)), {"x": texts})
+    table = _columns.table(
+        "sample",
+        [*block_columns("block_number"), made],
+        rows([BLOCK], lambda _: list(texts)),
+        {"x": texts},
+        READERS,
+    )
     return table["x"].combine_chunks()
 
 

@@ -21,6 +21,7 @@ from chainflow.types import Chain
 ROOT = Path(__file__).parents[2]
 ROOMS = {
     "clients": ("evm",),
+    "datasets": ("evm",),
     "datasets.evm": ("blocks", "logs", "token_transfers", "transactions", "withdrawals"),
 }
 # Five lines; a broken entry adds a sixth.
@@ -160,7 +161,11 @@ BROKEN: dict[str, tuple[str | bytes, str, tuple[str, ...]]] = {
         "2: pg_x: ",
         ("is a reserved name",),
     ),
-    "name of a family": (GOOD.replace("ethereum:", "evm:"), "2: evm: ", ("is a reserved name",)),
+    "name of a family's schema": (
+        GOOD.replace("ethereum:", "evm:"),
+        "2: evm: ",
+        ("is a reserved name",),
+    ),
     "name that YAML reads as false": (
         GOOD.replace("ethereum:", "no:"),
         "2: no: ",

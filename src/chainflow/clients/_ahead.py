@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from chainflow.types import BlockRange, RawBlock
@@ -58,6 +59,38 @@ async def ahead(
         for _, task in reading:
             task.cancel()
         await asyncio.gather(*(task for _, task in reading), return_exceptions=True)
+
+
+async def linked(
+    blocks: BlockRange,
+    read: Callable[[BlockRange, str | None], Awaitable[list[RawBlock]]],
+    *,
+    span: Callable[[], int],
+    width: Callable[[], int],
+    limits: Limits,
+) -> AsyncGenerator[RawBlock, None]:
+    """The range block by block, each naming the one before it as parent.
+
+    Spans that were read side by side may come of two branches; the upper is then read again.
+
+    Args:
+        blocks: Heights to read.
+        read: Reads one span whole, linked inside, and to the hash below it where that is given.
+        span: How many heights the next span shall have.
+        width: How many spans may be under way.
+        limits: Bound what is read and waits to be taken.
+    """
+    spans = ahead(blocks, lambda part: read(part, None), span=span, width=width, limits=limits)
+    below: str | None = None
+    async with aclosing(spans):
+        async for found in spans:
+            fitting = found
+            if below is not None and found[0].parent_hash != below:
+                part = BlockRange(found[0].height, found[-1].height + 1)
+                fitting = await read(part, below)
+            for block in fitting:
+                yield block
+            below = fitting[-1].hash
 
 
 async def _read(read: Read, part: BlockRange) -> list[RawBlock]:

@@ -144,8 +144,8 @@ async def _whole(
         raise _at(height, error) from error
     return RawBlock(
         height=height,
-        hash=block.hash,
-        parent_hash=block.parent_hash,
+        hash=block.hash.lower(),
+        parent_hash=block.parent_hash.lower(),
         time_ms=time_ms,
         payload=wire.Payload(block, receipts),
         size=len(span.kept[_block(height)]) + len(raw),

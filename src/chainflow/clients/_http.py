@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import aiohttp
 
@@ -121,21 +121,40 @@ class Node:
         self._quiet_until = max(self._quiet_until, until)
         return told
 
-    async def post(self, body: bytes) -> Reply:
-        """The endpoint's answer to a JSON body, whatever its status; redirects are not followed.
+    async def post(self, body: bytes, path: str = "") -> Reply:
+        """The endpoint's answer to a JSON body sent to a path below its URL; raises as `get`."""
+        return await self._request("POST", path, {}, body)
+
+    async def get(self, path: str, query: Mapping[str, str] | None = None) -> Reply:
+        """The endpoint's answer, whatever its status; redirects are not followed.
+
+        Args:
+            path: Below the endpoint's own path.
+            query: Sent beside the endpoint's own, which may be its key.
 
         Raises:
             RateLimited: The endpoint wants to be left alone; nothing was sent.
             NodeUnavailable: No whole answer came in time.
             AnswerTooLarge: The answer's body is larger than `Limits.body_bytes`.
         """
-        headers = {"Content-Type": "application/json", **self._endpoint.headers}
+        return await self._request("GET", path, query or {}, None)
+
+    async def _request(
+        self, method: str, path: str, query: Mapping[str, str], body: bytes | None
+    ) -> Reply:
+        headers = dict(self._endpoint.headers)
+        if body is not None:
+            headers = {"Content-Type": "application/json", **headers}
         async with self._slot():
             if wait := self.quiet_seconds():
                 raise RateLimited(f"to be left alone for {wait:.1f} s", wait)
             try:
-                async with self._session.post(
-                    self._endpoint.url, data=body, headers=headers, allow_redirects=False
+                async with self._session.request(
+                    method,
+                    _below(self._endpoint.url, path, query),
+                    data=body,
+                    headers=headers,
+                    allow_redirects=False,
                 ) as response:
                     wait_seconds = _retry_after(response.headers)
                     return Reply(response.status, await self._read(response), wait_seconds)
@@ -197,6 +216,16 @@ async def session(limits: Limits) -> AsyncIterator[aiohttp.ClientSession]:
         read_bufsize=2**20,
     ) as opened:
         yield opened
+
+
+def _below(url: str, path: str, query: Mapping[str, str]) -> str:
+    """The URL of a path below an endpoint's, with its query and the request's own."""
+    if not path and not query:
+        return url
+    parts = urlsplit(url)
+    both = "&".join(filter(None, (parts.query, urlencode(query))))
+    below = f"{parts.path.rstrip('/')}/{path}" if path else parts.path
+    return parts._replace(path=below, query=both).geturl()
 
 
 def _now() -> float:

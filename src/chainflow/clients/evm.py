@@ -15,7 +15,7 @@ import msgspec
 
 from chainflow.clients import _evm_agree as agree
 from chainflow.clients import _jsonrpc as jsonrpc
-from chainflow.clients._ahead import ahead
+from chainflow.clients._ahead import linked
 from chainflow.clients._evm_span import Span, fill
 from chainflow.clients._failover import Nodes
 from chainflow.clients._http import Node, session
@@ -70,23 +70,16 @@ class EvmClient:
         """Blocks of the range; their receipts are left out where no dataset needs them."""
         receipts = not _WITHOUT_RECEIPTS.issuperset(datasets)
         calls_per_height = 2 if receipts else 1
-        spans = ahead(
+        found = linked(
             blocks,
-            lambda part: self._read(part, None, receipts=receipts),
+            lambda part, parent: self._read(part, parent, receipts=receipts),
             span=lambda: self._nodes.best.calls.size // calls_per_height,
             width=lambda: self._nodes.best.window.size,
             limits=self._limits,
         )
-        below: str | None = None
-        async with aclosing(spans):
-            async for span in spans:
-                linked = span
-                if below is not None and span[0].parent_hash != below:
-                    part = BlockRange(span[0].height, span[-1].height + 1)
-                    linked = await self._read(part, below, receipts=receipts)
-                for block in linked:
-                    yield block
-                below = linked[-1].hash
+        async with aclosing(found):
+            async for block in found:
+                yield block
 
     async def _read(
         self, blocks: BlockRange, parent: str | None, *, receipts: bool

@@ -27,11 +27,15 @@ ARROW_TYPES: dict[str, pa.DataType] = {
     "jsonb": pa.string(),
 }
 
-BLOCK_COLUMNS = (
-    Column("block_number", "bigint", required=True),
-    Column("block_hash", "text", required=True),
-    Column("block_timestamp", "timestamptz", required=True),
-)
+
+def block_columns(height: str) -> tuple[Column, ...]:
+    """What every table says of a row's block first; the height under its family's name."""
+    return (
+        Column(height, "bigint", required=True),
+        Column("block_hash", "text", required=True),
+        Column("block_timestamp", "timestamptz", required=True),
+    )
+
 
 # The last millisecond of the year 9999. PostgreSQL holds later times, Python's datetime does not.
 _LAST_TIME_MS = 253_402_300_799_999
@@ -60,8 +64,8 @@ class Rows(Generic[T]):
             owners=[self.owners[i] for i in positions],
         )
 
-    def block_arrays(self) -> dict[str, pa.Array[Any]]:
-        """BLOCK_COLUMNS of every item, from the envelope of its block.
+    def block_arrays(self, height: str) -> dict[str, pa.Array[Any]]:
+        """`block_columns(height)` of every item, from the envelope of its block.
 
         Raises:
             MalformedAnswer: A block's time is no time before the year 10000.
@@ -74,10 +78,10 @@ class Rows(Generic[T]):
                 )
         owners = pa.array(self.owners, pa.int64())
         heights = pa.array([block.height for block in self.blocks], pa.int64())
-        hashes = pa.array([block.hash.lower() for block in self.blocks], pa.string())
+        hashes = pa.array([block.hash for block in self.blocks], pa.string())
         times = pa.array([block.time_ms for block in self.blocks], pa.int64())
         return {
-            "block_number": heights.take(owners),
+            height: heights.take(owners),
             "block_hash": hashes.take(owners),
             "block_timestamp": times.cast(ARROW_TYPES["timestamptz"]).take(owners),
         }

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from chainflow import lookup
 from chainflow.errors import TerminalError
 from chainflow.store import database
 
@@ -39,7 +40,7 @@ def ensure(engine: Engine, chain: Chain, datasets: Sequence[Dataset]) -> None:
         if all(_complete(connection, chain, dataset) for dataset in datasets):
             return
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('chainflow.tables'))"))
-        for schema in (chain.family, chain.name):
+        for schema in (lookup.schema(chain.family), chain.name):
             connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {database.quoted(schema)}"))
         for dataset in datasets:
             _parent(connection, dataset)
@@ -76,8 +77,9 @@ def _kind(column: Column) -> str:
 
 
 def _parent(connection: Connection, dataset: Dataset) -> None:
-    found = columns(connection, dataset.family, dataset.name)
-    table = database.quoted(dataset.family, dataset.name)
+    schema = lookup.schema(dataset.family)
+    found = columns(connection, schema, dataset.name)
+    table = database.quoted(schema, dataset.name)
     if not found:
         parts = [f"{definition(c)}{' NOT NULL' if c.required else ''}" for c in dataset.columns]
         key = database.quoted_list("chain", *dataset.key)
@@ -95,7 +97,7 @@ def _parent(connection: Connection, dataset: Dataset) -> None:
 def _new(dataset: Dataset, found: dict[str, str]) -> list[Column]:
     """Columns to add to a table that is there, once it is clear that nothing else differs."""
     wanted = {column.name: column for column in dataset.columns}
-    table = f"table {dataset.family}.{dataset.name}"
+    table = f"table {lookup.schema(dataset.family)}.{dataset.name}"
     for name, kind in found.items():
         if name == "chain":
             continue
@@ -113,7 +115,7 @@ def _new(dataset: Dataset, found: dict[str, str]) -> list[Column]:
 def _partition(connection: Connection, chain: Chain, dataset: Dataset) -> None:
     if columns(connection, chain.name, dataset.name):
         return
-    parent = database.quoted(dataset.family, dataset.name)
+    parent = database.quoted(lookup.schema(dataset.family), dataset.name)
     table = database.quoted(chain.name, dataset.name)
     name = database.literal(chain.name)
     # Attached, not created as a partition: that would wait for every reader of the family's table.

@@ -1,1 +1,3 @@
 """Tables of EVM chains."""
+
+SCHEMA = "evm"

@@ -8,46 +8,21 @@ Source: ethereum/execution-apis, types `uint` (0x and at least one digit) and `b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from chainflow.datasets._place import json_text
 from chainflow.datasets._rows import ARROW_TYPES
-from chainflow.errors import MalformedAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from chainflow.datasets._rows import Rows
-    from chainflow.types import Column
+    from chainflow.datasets._place import Place, Readers
 
 _BITS = {"bigint": 63, "numeric": 256}
 _QUANTITY = "^0x[0-9a-fA-F]+$"
-_NUL = r"(^|[^\\])(\\\\)*\\u0000"
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """The column a value is for, and the rows that know their height."""
-
-    dataset: str
-    column: Column
-    rows: Rows[Any]
-
-    def refusal(self, row: int, expected: str, got: str) -> MalformedAnswer:
-        """The error that says what is wrong, and where."""
-        return MalformedAnswer(
-            f"height {self.rows.height(row)}: {self.dataset}.{self.column.name}: "
-            f"expected {expected}, got {got[:80]!r}"
-        )
-
-    def demand(self, fine: pa.BooleanArray, expected: str, texts: pa.StringArray) -> None:
-        """Refuse the first row that is not fine; nulls are."""
-        row = pc.index(fine, pa.scalar(False)).as_py()
-        if row >= 0:
-            raise self.refusal(row, expected, texts[row].as_py())
 
 
 def numbers(place: Place, texts: pa.StringArray) -> pa.Array[Any]:
@@ -94,13 +69,7 @@ def lower_hex(place: Place, texts: pa.StringArray) -> pa.Array[Any]:
     return lower
 
 
-def json_text(place: Place, texts: pa.StringArray) -> pa.Array[Any]:
-    """JSON that PostgreSQL takes as jsonb: it knows no U+0000."""
-    place.demand(pc.invert(pc.match_substring_regex(texts, _NUL)), "JSON without U+0000", texts)
-    return texts
-
-
-READERS: dict[str, Callable[[Place, pa.StringArray], pa.Array[Any]]] = {
+READERS: Readers = {
     "bigint": numbers,
     "numeric": numbers,
     "text": lower_hex,

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 import msgspec
 import pyarrow as pa
 
+from chainflow.datasets._columns import columns, computed, field, read, table
 from chainflow.datasets._rows import rows
-from chainflow.datasets.evm._columns import columns, computed, field, read, table
+from chainflow.datasets.evm._hex import READERS
 from chainflow.types import Dataset
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from chainflow.datasets.evm._columns import Values
+    from chainflow.datasets._columns import Values
     from chainflow.types import RawBlock
 
 # `nonce` is the eight bytes of proof of work, not a number: leading zeros are part of it.
@@ -45,7 +46,7 @@ _FIELDS = (
     computed("uncles", "jsonb"),
     field("extra", "jsonb"),
 )
-COLUMNS = columns(_FIELDS)
+COLUMNS = columns("block_number", _FIELDS)
 
 
 def decode(blocks: Sequence[RawBlock]) -> pa.Table:
@@ -60,7 +61,7 @@ def decode(blocks: Sequence[RawBlock]) -> pa.Table:
         "transaction_count": pa.array([len(b.transactions) for b in headers.items], pa.int64()),
         "uncles": [msgspec.json.encode(b.uncles).decode() for b in headers.items],
     }
-    return table("blocks", COLUMNS, headers, values)
+    return table("blocks", COLUMNS, headers, values, READERS)
 
 
 DATASET = Dataset(

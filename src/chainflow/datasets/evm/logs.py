@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chainflow.datasets.evm._columns import columns, computed, field, read, table
-from chainflow.datasets.evm._extra import contradictions, extras
+from chainflow.datasets._columns import columns, computed, field, read, table
+from chainflow.datasets._extra import contradictions, extras
+from chainflow.datasets.evm._hex import READERS
 from chainflow.datasets.evm._rows import block_timestamps, log_indexes, logs
 from chainflow.errors import MalformedAnswer
 from chainflow.types import Dataset
@@ -30,7 +31,7 @@ _FIELDS = (
     field("data", "text", required=True),
     computed("extra", "jsonb"),
 )
-COLUMNS = columns(_FIELDS)
+COLUMNS = columns("block_number", _FIELDS)
 
 
 def decode(blocks: Sequence[RawBlock]) -> pa.Table:
@@ -48,7 +49,7 @@ def decode(blocks: Sequence[RawBlock]) -> pa.Table:
         **_topics(found),
         "extra": _extra(found, indexes),
     }
-    return table("logs", COLUMNS, found, values)
+    return table("logs", COLUMNS, found, values, READERS)
 
 
 def _topics(found: Rows[Log]) -> dict[str, list[str | None]]:

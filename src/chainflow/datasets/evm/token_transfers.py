@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from chainflow.datasets._transfers import COLUMNS, KEY
-from chainflow.datasets.evm._columns import table
+from chainflow.datasets import _transfers
+from chainflow.datasets._columns import table
+from chainflow.datasets.evm._hex import READERS
 from chainflow.datasets.evm._rows import log_indexes, logs
 from chainflow.types import Dataset
 
@@ -32,6 +33,9 @@ TRANSFER_BATCH = "0x4a39dc06d4c0dbc64b70af90fd698a233a518aa5d07e595d983b8c0526c8
 
 _WORD = 2 + 64  # characters of an ABI word
 _PADDING = "0x" + 24 * "0"  # what an address in a word begins with
+
+KEY = ("block_number", "log_index", "transfer_index")
+COLUMNS = _transfers.columns("block_number", KEY)
 
 # Token standard, place in the log; operator, sender, receiver; token id and value as hex.
 # A plain tuple: there is one for every second log of a chain.
@@ -74,6 +78,7 @@ def decode(blocks: Sequence[RawBlock]) -> pa.Table:
             "token_id": ids,
             "value": values,
         },
+        READERS,
     )
 
 

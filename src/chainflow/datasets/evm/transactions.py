@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING
 import msgspec
 import pyarrow as pa
 
-from chainflow.datasets.evm._columns import columns, computed, field, read, table
-from chainflow.datasets.evm._extra import contradictions, extras, objects
+from chainflow.datasets._columns import columns, computed, field, read, table
+from chainflow.datasets._extra import contradictions, extras, objects
+from chainflow.datasets.evm._hex import READERS
 from chainflow.datasets.evm._rows import block_timestamps, receipts, transactions
 from chainflow.types import Dataset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from chainflow.datasets._columns import Values
     from chainflow.datasets._rows import Rows
-    from chainflow.datasets.evm._columns import Values
     from chainflow.types import RawBlock
     from chainflow.wire.evm import Receipt, Transaction
 
@@ -68,7 +69,7 @@ _RECEIPT = (
     field("receipt_deposit_nonce", "numeric", "deposit_nonce"),
     field("receipt_deposit_receipt_version", "numeric", "deposit_receipt_version"),
 )
-COLUMNS = columns((*_TRANSACTION, *_RECEIPT, computed("extra", "jsonb")))
+COLUMNS = columns("block_number", (*_TRANSACTION, *_RECEIPT, computed("extra", "jsonb")))
 
 # What a receipt says again of its transaction, by column: kept only where it says something else.
 _REPEATED = {
@@ -98,7 +99,7 @@ def decode(blocks: Sequence[RawBlock]) -> pa.Table:
         "receipt_l1_fee_scalar": pa.array([r.l1_fee_scalar for r in paired], pa.string()),
         "extra": _extra(sent, paired, said),
     }
-    return table("transactions", COLUMNS, sent, values)
+    return table("transactions", COLUMNS, sent, values, READERS)
 
 
 def _json(given: Iterable[msgspec.Raw]) -> list[str | None]:

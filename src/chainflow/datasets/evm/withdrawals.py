@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chainflow.datasets._columns import columns, field, read, table
 from chainflow.datasets._rows import rows
-from chainflow.datasets.evm._columns import columns, field, read, table
+from chainflow.datasets.evm._hex import READERS
 from chainflow.types import Dataset
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ _FIELDS = (
     field("amount", "numeric", required=True),
     field("extra", "jsonb"),
 )
-COLUMNS = columns(_FIELDS)
+COLUMNS = columns("block_number", _FIELDS)
 
 
 def decode(blocks: Sequence[RawBlock]) -> pa.Table:
@@ -32,7 +33,7 @@ def decode(blocks: Sequence[RawBlock]) -> pa.Table:
         MalformedAnswer: A quantity is none, or does not fit its column.
     """
     paid = rows(blocks, lambda block: block.payload.block.withdrawals or ())
-    return table("withdrawals", COLUMNS, paid, read(_FIELDS, paid.items))
+    return table("withdrawals", COLUMNS, paid, read(_FIELDS, paid.items), READERS)
 
 
 DATASET = Dataset(

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from chainflow.datasets._rows import ARROW_TYPES, BLOCK_COLUMNS
-from chainflow.datasets.evm._hex import READERS, Place
+from chainflow.datasets._place import Place
+from chainflow.datasets._rows import ARROW_TYPES, block_columns
 from chainflow.types import Column
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from chainflow.datasets._place import Readers
     from chainflow.datasets._rows import Rows
     from chainflow.types import ColumnType
 
@@ -41,9 +42,9 @@ def computed(name: str, kind: ColumnType, *, required: bool = False) -> Field:
     return Field(Column(name, kind, required=required), None)
 
 
-def columns(fields: Iterable[Field]) -> tuple[Column, ...]:
-    """The block's columns and those of the fields, in order."""
-    return (*BLOCK_COLUMNS, *(f.column for f in fields))
+def columns(height: str, fields: Iterable[Field]) -> tuple[Column, ...]:
+    """The block's columns, the height under that name, and those of the fields, in order."""
+    return (*block_columns(height), *(f.column for f in fields))
 
 
 def read(fields: Iterable[Field], items: Sequence[Any]) -> dict[str, list[Any]]:
@@ -56,27 +57,29 @@ def table(
     columns: Sequence[Column],
     rows: Rows[Any],
     values: Mapping[str, Values],
+    readers: Readers,
 ) -> pa.Table:
     """The table of a dataset: `values` by column, next to the block's own columns.
 
     Args:
         dataset: Its name, for error messages.
-        columns: Its columns; each stands in `values` or is one of the block's.
+        columns: Its columns, the height first; each stands in `values` or is one of the block's.
         rows: What the rows are made of.
-        values: The node's hex text for bigint, numeric and text columns, JSON text for jsonb; or
-            the finished array.
+        values: The node's text for bigint, numeric and text columns, JSON text for jsonb; or the
+            finished array.
+        readers: By column type, what makes an array of the node's text.
 
     Raises:
-        MalformedAnswer: A value is not hex or does not fit its column; names height and column.
+        MalformedAnswer: A value cannot be read or does not fit its column; names height and column.
     """
-    arrays = rows.block_arrays()
+    arrays = rows.block_arrays(columns[0].name)
     for column in columns:
         if column.name not in arrays:
-            arrays[column.name] = _array(Place(dataset, column, rows), values[column.name])
+            arrays[column.name] = _array(Place(dataset, column, rows), values[column.name], readers)
     return pa.table({column.name: arrays[column.name] for column in columns})
 
 
-def _array(place: Place, values: Values) -> pa.Array[Any]:
+def _array(place: Place, values: Values, readers: Readers) -> pa.Array[Any]:
     if isinstance(values, pa.Array):
         return values
     kind = place.column.type
@@ -85,4 +88,4 @@ def _array(place: Place, values: Values) -> pa.Array[Any]:
     texts = pa.array(values, pa.string())
     if texts.null_count == len(texts):
         return pa.nulls(len(texts)).cast(ARROW_TYPES[kind])
-    return READERS[kind](place, texts)
+    return readers[kind](place, texts)
