@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import os
 import secrets
 import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg2
 import pytest
@@ -48,17 +51,23 @@ def loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
 def postgres() -> Iterator[str]:
     """URL of a server of this session; its database `chainflow_template` has the control schema.
 
-    Its folder is our own: pytest's is closed to the user that PostgreSQL runs as under root.
+    CHAINFLOW_TEST_DATABASE_URL names a server of another version instead, and its superuser. The
+    folder is our own: pytest's is closed to the user that PostgreSQL runs as under root.
     """
+    if given := os.environ.get("CHAINFLOW_TEST_DATABASE_URL"):
+        # Tests add options to it with an &.
+        url = given if "?" in given else f"{given}?sslmode=prefer"
+        with _template(url):
+            yield url
+        return
     folder = Path(tempfile.mkdtemp(prefix="chainflow-"))
     server = get_server(folder / "pg")
     url = str(server.get_uri())
     for setting in _CARELESS:
         _run(url, f"ALTER SYSTEM SET {setting}")
     _run(url, "SELECT pg_reload_conf()")
-    _run(url, f"CREATE DATABASE {_TEMPLATE}")
-    database.upgrade(database.engine(_of(url, _TEMPLATE)))
-    yield url
+    with _template(url):
+        yield url
     server.cleanup()
     shutil.rmtree(folder)
 
@@ -86,8 +95,19 @@ def _here(host: str) -> bool:
     return address.is_loopback or address.is_unspecified
 
 
+@contextmanager
+def _template(url: str) -> Iterator[None]:
+    """A migrated database to copy."""
+    _run(url, f"CREATE DATABASE {_TEMPLATE}")
+    database.upgrade(database.engine(_of(url, _TEMPLATE)))
+    try:
+        yield
+    finally:
+        _run(url, f"DROP DATABASE {_TEMPLATE} WITH (FORCE)")
+
+
 def _of(url: str, name: str) -> str:
-    return url.replace("/postgres?", f"/{name}?")
+    return urlsplit(url)._replace(path=f"/{name}").geturl()
 
 
 def _run(url: str, statement: str) -> None:

@@ -29,7 +29,7 @@ _MOST_TASKS = 1000
 
 
 class Planned(TypedDict):
-    """One batch on its way from `plan` to `ingest`; `stop` is exclusive."""
+    """One batch on its way to `ingest`, whose arguments these are; `stop` is exclusive."""
 
     chain: dict[str, Any]
     start: int
@@ -82,9 +82,9 @@ def _as_airflow_errors() -> Iterator[None]:
 @_as_airflow_errors()
 def observe(chain: dict[str, Any]) -> dict[str, int | None]:
     """Ask the chain's node for its heights and keep them."""
-    from chainflow import pipeline
+    from chainflow import poll
 
-    return asdict(pipeline.observe(_store(), restored(chain), _connection))
+    return asdict(poll.observe(_store(), restored(chain), _connection))
 
 
 @_as_airflow_errors()
@@ -131,7 +131,10 @@ def plan(
 
 @_as_airflow_errors()
 def ingest(
-    batch: Planned,
+    chain: dict[str, Any],
+    start: int,
+    stop: int,
+    datasets: list[str],
     run_id: str | None = None,
     ti: Any = None,  # noqa: ANN401 - Airflow's
     outlet_events: Any = None,  # noqa: ANN401 - Airflow's
@@ -139,26 +142,25 @@ def ingest(
     """Fetch, check and merge one range.
 
     Args:
-        batch: From `plan`.
+        chain: As in `Planned`, and so are start, stop and datasets.
+        start: Lowest height.
+        stop: Height to stop before.
+        datasets: What to fill.
         run_id: The run's; it goes to merge_log.
         ti: This task instance.
         outlet_events: Where the assets' updates are told.
     """
     from chainflow import pipeline
 
-    chain = restored(batch["chain"])
-    wanted = Batch(BlockRange(batch["start"], batch["stop"]), tuple(batch["datasets"]))
-    totals = pipeline.ingest(_store(), chain, wanted, _connection, run_id=run_id or "")
+    entry = restored(chain)
+    wanted = Batch(BlockRange(start, stop), tuple(datasets))
+    totals = pipeline.ingest(_store(), entry, wanted, _connection, run_id=run_id or "")
     rows = dict(totals.rows)
-    merged = [asset(chain.name, dataset) for dataset in wanted.datasets]
+    merged = [asset(entry.name, dataset) for dataset in wanted.datasets]
     # Airflow updates every outlet of a task that succeeds; a backfill of one dataset has but one.
     ti.task.outlets = merged
     for each, dataset in zip(merged, wanted.datasets, strict=True):
-        outlet_events[each].extra = {
-            "start": batch["start"],
-            "stop": batch["stop"],
-            "rows": rows.get(dataset, 0),
-        }
+        outlet_events[each].extra = {"start": start, "stop": stop, "rows": rows.get(dataset, 0)}
     return Ingested(
         blocks=totals.blocks, rows=rows, bytes=totals.size, seconds=round(totals.seconds, 3)
     )
@@ -190,9 +192,9 @@ def report(chain: str, planned: list[Planned], ingested: Sequence[Ingested] | No
 @_as_airflow_errors()
 def heights(chains: list[dict[str, Any]]) -> dict[str, int]:
     """Ask the nodes of all chains at once and keep what each said, or why it did not."""
-    from chainflow import pipeline
+    from chainflow import poll
 
-    found = pipeline.observe_all(_store(), [restored(chain) for chain in chains], _connection)
+    found = poll.observe_all(_store(), [restored(chain) for chain in chains], _connection)
     failed = {name: seen for name, seen in found.items() if isinstance(seen, str)}
     for name, reason in failed.items():
         log.warning("not observed chain=%s reason=%s", name, reason)

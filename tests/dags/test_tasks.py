@@ -67,7 +67,7 @@ def _ingest(chain: Chain, low: int, stop: int, *datasets: str) -> tuple[Any, Any
     )
     told = _Told()
     ti = SimpleNamespace(task=SimpleNamespace(outlets=[]))
-    totals = tasks.ingest(batch, run_id="by hand", ti=ti, outlet_events=told)
+    totals = tasks.ingest(**batch, run_id="by hand", ti=ti, outlet_events=told)
     return totals, {asset.name: told[asset].extra for asset in ti.task.outlets}
 
 
