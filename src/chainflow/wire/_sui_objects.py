@@ -1,0 +1,72 @@
+"""Objects, as far as they are coins.
+
+Source: ABNF `object` in MystenLabs/sui-rust-sdk, object.rs; which types have a short form:
+sui-types/src/base_types.rs (`MoveObjectType_`).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from chainflow.errors import MalformedAnswer
+from chainflow.wire._sui_bcs import Reader
+from chainflow.wire._sui_effects import owner
+
+SUI = f"0x{2:064x}::sui::SUI"
+_MOVE, _PACKAGE = 0, 1
+_OTHER, _GAS_COIN, _STAKED, _COIN, _GAS_BALANCE, _BALANCE = range(6)
+# A coin is its id and its balance.
+_COIN_BYTES = 32 + 8
+
+
+class Coin(msgspec.Struct, frozen=True, gc=False):
+    """A coin object; its owner is an address, or an object that holds it."""
+
+    owner: str
+    coin_type: str
+    balance: int
+
+
+def coin(bcs: bytes) -> Coin | None:
+    """The coin that an object is; None if it is none, or nobody's own.
+
+    Raises:
+        MalformedAnswer: The bytes are no object.
+    """
+    reader = Reader(bcs)
+    if reader.length() != _MOVE:
+        return None
+    kind = reader.length()
+    if kind not in (_GAS_COIN, _COIN):
+        return None
+    coin_type = SUI if kind == _GAS_COIN else reader.type_tag()
+    reader.skip(1 + 8)  # public transfer, version
+    contents = reader.octets()
+    if len(contents) != _COIN_BYTES:
+        raise MalformedAnswer(f"expected a coin of {_COIN_BYTES} bytes, got {len(contents)}")
+    holder = owner(reader)
+    if holder is None:
+        return None
+    return Coin(holder, coin_type, int.from_bytes(contents[32:], "little"))
+
+
+def key(bcs: bytes) -> tuple[bytes, int]:
+    """The id and version of an object.
+
+    Raises:
+        MalformedAnswer: The bytes are no object, or one of a type unknown to this release.
+    """
+    reader = Reader(bcs)
+    data = reader.length()
+    if data == _PACKAGE:
+        return reader.take(32), reader.u64()
+    kind = reader.length()
+    if data != _MOVE or kind > _BALANCE:
+        raise MalformedAnswer(f"an object of form {data}, {kind}, unknown to this release")
+    if kind == _OTHER:
+        reader.struct_tag()
+    elif kind in (_COIN, _BALANCE):
+        reader.type_tag()
+    reader.skip(1)
+    version = reader.u64()
+    return reader.octets()[:32], version
