@@ -1,0 +1,3 @@
+"""Tables of Cosmos chains."""
+
+SCHEMA = "cosmos"

@@ -1,0 +1,99 @@
+"""One row per transaction: what it asked for, and what came of it.
+
+Its messages are each of a type of their own, thousands over all chains: their type URLs stand here,
+and the bytes they are in, `raw`. What is no transaction of the Cosmos SDK, such as the vote
+extensions that some chains put first in a block, has its hash, its bytes and its result.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from chainflow.datasets._columns import columns, computed, field, read, table
+from chainflow.datasets.cosmos import _rows
+from chainflow.datasets.cosmos._protobuf import transaction
+from chainflow.datasets.cosmos._text import READERS
+from chainflow.types import Dataset
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from chainflow.datasets._columns import Values
+    from chainflow.datasets.cosmos._protobuf import Tx
+    from chainflow.types import RawBlock
+
+_FIELDS = (
+    computed("transaction_hash", "text", required=True),
+    computed("transaction_index", "bigint", required=True),
+    computed("code", "bigint", required=True),
+    field("codespace", "text", "result.codespace", required=True),
+    field("gas_wanted", "numeric", "result.gas_wanted", required=True),
+    field("gas_used", "numeric", "result.gas_used", required=True),
+    computed("gas_limit", "numeric"),
+    computed("fee", "jsonb"),
+    computed("fee_payer", "text"),
+    computed("fee_granter", "text"),
+    computed("memo", "text"),
+    computed("message_types", "jsonb"),
+    computed("timeout_height", "numeric"),
+    computed("size", "numeric", required=True),
+    computed("raw", "text", required=True),
+    computed("result_data", "text"),
+    field("result_info", "text", "result.info", required=True),
+    computed("raw_log", "text"),
+    field("extra", "jsonb", "result.extra"),
+)
+COLUMNS = columns("height", _FIELDS)
+
+
+def decode(blocks: Sequence[RawBlock]) -> pa.Table:
+    """The transactions of each block, in its order.
+
+    `raw_log` is kept where the transaction failed; elsewhere it repeats the events, if anything.
+
+    Raises:
+        MalformedAnswer: A number is none, or does not fit its column.
+    """
+    found = _rows.transactions(blocks)
+    results = [sent.result for sent in found.items]
+    values: dict[str, Values] = {
+        **read(_FIELDS, found.items),
+        **_own([transaction(sent.raw) for sent in found.items]),
+        "transaction_hash": [_rows.transaction_hash(sent.raw) for sent in found.items],
+        "transaction_index": pa.array([sent.place for sent in found.items], pa.int64()),
+        "code": pa.array([result.code for result in results], pa.int64()),
+        "size": [str(len(sent.raw)) for sent in found.items],
+        "raw": [b64encode(sent.raw).decode() for sent in found.items],
+        "result_data": [b64encode(r.data).decode() if r.data else None for r in results],
+        "raw_log": [result.log if result.code else None for result in results],
+    }
+    return table("transactions", COLUMNS, found, values, READERS)
+
+
+def _own(given: Sequence[Tx | None]) -> dict[str, Values]:
+    """What transactions say of themselves; null for what is none, and for what one leaves out."""
+    return {
+        "gas_limit": [tx and str(tx.gas_limit) for tx in given],
+        "fee": [
+            tx and _rows.json([{"denom": c.denom, "amount": c.amount} for c in tx.fee])
+            for tx in given
+        ],
+        "fee_payer": [tx and (tx.payer or None) for tx in given],
+        "fee_granter": [tx and (tx.granter or None) for tx in given],
+        "memo": [tx and tx.memo for tx in given],
+        "message_types": [tx and _rows.json(tx.message_types) for tx in given],
+        "timeout_height": [tx and str(tx.timeout_height) for tx in given],
+    }
+
+
+DATASET = Dataset(
+    name="transactions",
+    family="cosmos",
+    height_column="height",
+    columns=COLUMNS,
+    key=("height", "transaction_index"),
+    decode=decode,
+)
