@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -10,52 +12,72 @@ from chainflow.store import database
 from chainflow.types import BlockRange, Costs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from sqlalchemy.engine import Connection, Engine
 
     from chainflow.types import Chain, Heights
 
+# The registry's words that the store mirrors, and their types there.
+_ENTRY = {
+    "chain": "text",
+    "family": "text",
+    "chain_id": "text",
+    "env": "text",
+    "owner": "text",
+    "status": "text",
+    "start": "bigint",
+    "datasets": "text[]",
+    "blocks_per_minute": "float8",
+    "finality_tag": "text",
+    "confirmations": "integer",
+    "lag_alert_minutes": "float8",
+}
+
 _REGISTER = """
-INSERT INTO chainflow.chain AS c (chain, family, env, owner, status, start, datasets,
-  blocks_per_minute, finality_tag, confirmations, lag_alert_minutes)
-VALUES (:chain, :family, :env, :owner, :status, :start, :datasets,
-  :blocks_per_minute, :finality_tag, :confirmations, :lag_alert_minutes)
-ON CONFLICT (chain) DO UPDATE SET
-  family = excluded.family, env = excluded.env, owner = excluded.owner, status = excluded.status,
-  start = excluded.start, datasets = excluded.datasets,
-  blocks_per_minute = excluded.blocks_per_minute, finality_tag = excluded.finality_tag,
-  confirmations = excluded.confirmations, lag_alert_minutes = excluded.lag_alert_minutes
-WHERE (c.family, c.env, c.owner, c.status, c.start, c.datasets, c.blocks_per_minute,
-    c.finality_tag, c.confirmations, c.lag_alert_minutes) IS DISTINCT FROM
-  (excluded.family, excluded.env, excluded.owner, excluded.status, excluded.start,
-    excluded.datasets, excluded.blocks_per_minute, excluded.finality_tag,
-    excluded.confirmations, excluded.lag_alert_minutes)
-"""
+INSERT INTO chainflow.chain AS c ({columns})
+SELECT {columns} FROM jsonb_to_recordset(CAST(:entries AS jsonb)) AS e ({types}) ORDER BY chain
+ON CONFLICT (chain) DO UPDATE SET ({columns}) = ({excluded})
+WHERE ({old}) IS DISTINCT FROM ({excluded})
+""".format(
+    columns=", ".join(_ENTRY),
+    types=", ".join(f"{column} {kind}" for column, kind in _ENTRY.items()),
+    excluded=", ".join(f"excluded.{column}" for column in _ENTRY),
+    old=", ".join(f"c.{column}" for column in _ENTRY),
+)
 
 # Another start may mean another watermark; the next merge finds that one's time.
 _FOLLOW = """
-UPDATE chainflow.progress SET start = :start, watermark_time = CASE
-  WHEN chainflow.watermark(:start, merged) = watermark THEN watermark_time END
-WHERE chain = :chain AND start <> :start
+UPDATE chainflow.progress p SET start = e.start, watermark_time = CASE
+  WHEN chainflow.watermark(e.start, p.merged) = p.watermark THEN p.watermark_time END
+FROM jsonb_to_recordset(CAST(:entries AS jsonb)) AS e (chain text, start bigint)
+WHERE p.chain = e.chain AND p.start <> e.start
 """
 
-_OBSERVE = """
+# In the order of names, so that two polls at once wait for each other instead of deadlocking.
+_SAID = """
+FROM jsonb_to_recordset(CAST(:said AS jsonb)) AS s
+  (chain text, head bigint, finalized bigint, error text)
+"""
+
+_OBSERVE = f"""
 INSERT INTO chainflow.height AS h (chain, head, finalized, observed_at, highest, risen_at)
-VALUES (:chain, :head, :finalized, now(), :head, now())
+SELECT chain, head, finalized, now(), head, now() {_SAID} WHERE error IS NULL ORDER BY chain
 ON CONFLICT (chain) DO UPDATE SET
   head = excluded.head, finalized = excluded.finalized, observed_at = excluded.observed_at,
   highest = greatest(h.highest, excluded.highest), error = NULL,
   risen_at = CASE WHEN h.highest >= excluded.highest THEN h.risen_at ELSE excluded.risen_at END
 """
 
-_SAMPLE = """
+_SAMPLE = f"""
 INSERT INTO chainflow.height_sample (chain, observed_at, head, finalized)
-VALUES (:chain, now(), :head, :finalized) ON CONFLICT DO NOTHING
+SELECT chain, now(), head, finalized {_SAID} WHERE error IS NULL ORDER BY chain
+ON CONFLICT DO NOTHING
 """
 
-_FAILED = """
-INSERT INTO chainflow.height (chain, error) VALUES (:chain, :error)
+_FAILED = f"""
+INSERT INTO chainflow.height (chain, error)
+SELECT chain, error {_SAID} WHERE error IS NOT NULL ORDER BY chain
 ON CONFLICT (chain) DO UPDATE SET error = excluded.error
 """
 
@@ -101,24 +123,27 @@ WHERE datasets @> CAST(:datasets AS text[])
 def register(engine: Engine, chains: Iterable[Chain]) -> None:
     """Mirror entries of the registry, whence the store knows starts, datasets and owners."""
     with database.begin(engine) as connection:
-        for chain in sorted(chains, key=lambda chain: chain.name):
-            _register(connection, chain)
+        _register(connection, chains)
 
 
 def observe(engine: Engine, chain: Chain, heights: Heights) -> None:
     """Keep what the chain's node just said; an earlier failure is over."""
-    seen = {"chain": chain.name, "head": heights.head, "finalized": heights.finalized}
     with database.begin(engine) as connection:
-        _register(connection, chain)
-        connection.execute(sa.text(_OBSERVE), seen)
-        connection.execute(sa.text(_SAMPLE), seen)
+        _register(connection, [chain])
+        _observe(connection, {chain.name: heights})
 
 
 def observe_failure(engine: Engine, chain: Chain, error: str) -> None:
     """Keep why the chain's node could not be asked; the heights it said before stay."""
     with database.begin(engine) as connection:
-        _register(connection, chain)
-        connection.execute(sa.text(_FAILED), {"chain": chain.name, "error": error})
+        _register(connection, [chain])
+        _observe(connection, {chain.name: error})
+
+
+def observe_many(engine: Engine, said: Mapping[str, Heights | str]) -> None:
+    """Keep what many nodes just said, by registered chain: heights, or why there are none."""
+    with database.begin(engine) as connection:
+        _observe(connection, said)
 
 
 def gaps(
@@ -177,18 +202,21 @@ def _streams(chain: Chain) -> dict[str, object]:
     return {"chain": chain.name, "datasets": list(chain.datasets)}
 
 
-def _register(connection: Connection, chain: Chain) -> None:
-    columns = (
-        "family",
-        "env",
-        "owner",
-        "status",
-        "start",
-        "blocks_per_minute",
-        "finality_tag",
-        "confirmations",
-        "lag_alert_minutes",
-    )
-    row = {column: getattr(chain, column) for column in columns} | _streams(chain)
-    connection.execute(sa.text(_REGISTER), row)
-    connection.execute(sa.text(_FOLLOW), {"chain": chain.name, "start": chain.start})
+def _register(connection: Connection, chains: Iterable[Chain]) -> None:
+    rows = [
+        {column: chain.name if column == "chain" else getattr(chain, column) for column in _ENTRY}
+        for chain in chains
+    ]
+    entries = {"entries": json.dumps(rows)}
+    connection.execute(sa.text(_REGISTER), entries)
+    connection.execute(sa.text(_FOLLOW), entries)
+
+
+def _observe(connection: Connection, said: Mapping[str, Heights | str]) -> None:
+    rows = [
+        {"chain": chain, **({"error": seen} if isinstance(seen, str) else asdict(seen))}
+        for chain, seen in said.items()
+    ]
+    parameters = {"said": json.dumps(rows)}
+    for statement in (_OBSERVE, _SAMPLE, _FAILED):
+        connection.execute(sa.text(statement), parameters)

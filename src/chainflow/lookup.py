@@ -8,7 +8,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import ModuleType
+    from typing import Any
 
 
 @cache
@@ -40,3 +42,19 @@ def schema(family: str) -> str:
     Its folder in `datasets` says so, because a chain may have the name of its family.
     """
     return str(import_module(f"chainflow.datasets.{family}").SCHEMA)
+
+
+def views() -> ModuleType:
+    """The module that says which views span all families, and their columns."""
+    return import_module("chainflow.datasets._views")
+
+
+def members(family: str) -> Sequence[Any]:
+    """What a family's tables give to those views, as its `_views.py` says; maybe nothing."""
+    name = f"chainflow.datasets.{family}._views"
+    try:
+        return tuple(import_module(name).MEMBERS)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        return ()

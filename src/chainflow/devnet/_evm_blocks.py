@@ -84,6 +84,18 @@ def _users(place: Place, count: int) -> list[Transaction]:
                 deed=deed,
             )
         )
+    made += [
+        signed(
+            rng,
+            type_=2,
+            chain_id=profile.chain_id,
+            base_fee=place.base_fee,
+            tip=rng.choice(_TIPS),
+            sender=sender,
+            deed=deed,
+        )
+        for sender, deed in place.bridged
+    ]
     return made
 
 

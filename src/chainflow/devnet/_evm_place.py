@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Sequence
 
-    from chainflow.devnet._evm_events import Cast
+    from chainflow.devnet._evm_events import Cast, Deed
     from chainflow.devnet._evm_profiles import Profile
 
 _NO_REQUESTS = hashlib.sha256(b"").digest()
@@ -21,7 +21,10 @@ _NO_REQUESTS = hashlib.sha256(b"").digest()
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a block is being made: everything that its content depends on."""
+    """Where a block is being made: everything that its content depends on.
+
+    `bridged` is what Circle's protocol does in it, by sender.
+    """
 
     profile: Profile
     cast: Cast
@@ -30,6 +33,7 @@ class Place:
     seconds: float
     parent: bytes
     base_fee: int
+    bridged: Sequence[tuple[bytes, Deed]] = ()
 
     @property
     def time(self) -> int:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from aiohttp import web
 
-from chainflow.devnet import _evm_blocks, _evm_events, _evm_profiles, _recorded
+from chainflow.devnet import _evm_blocks, _evm_cctp, _evm_events, _evm_profiles, _recorded
 from chainflow.devnet._evm_blocks import Made
 from chainflow.devnet._evm_place import Place
 
@@ -51,7 +51,8 @@ def generate(
     maker = _Maker(_evm_profiles.profile(chain_id), seed, HEAVY)
     parent = bytes(32)
     for i in range(blocks):
-        made = maker.make(start + i, parent, time + 12.0 * i)
+        seconds = time + 12.0 * i
+        made = maker.make(start + i, parent, seconds, below=seconds)
         parent = made.hash
         yield made.block, made.receipts
 
@@ -100,10 +101,11 @@ class _Maker:
         usdc = bytes.fromhex(self.profile.usdc)
         object.__setattr__(self, "cast", _evm_events.cast(rng, usdc))
 
-    def make(self, height: int, parent: bytes, seconds: float) -> Made:
+    def make(self, height: int, parent: bytes, seconds: float, below: float) -> Made:
         rng = self._random(height)
         base_fee = round(self.profile.base_fee * rng.uniform(0.9, 1.1))
-        place = Place(self.profile, self.cast, rng, height, seconds, parent, base_fee)
+        bridged = tuple(_evm_cctp.deeds(self.profile, self.seed, below, seconds))
+        place = Place(self.profile, self.cast, rng, height, seconds, parent, base_fee, bridged)
         return _evm_blocks.make(place, self.transactions)
 
     def _random(self, what: object) -> random.Random:
@@ -246,8 +248,10 @@ class Evm:
         if height in self.recorded:
             return self.recorded[height]
         parent = self.hashes[height - self.first - 1] if height > self.first else bytes(32)
-        seconds = self.began + (height - self.newest_at_start) * self.interval
-        return self.maker.make(height, parent, seconds)
+        return self.maker.make(height, parent, self._time(height), below=self._time(height - 1))
+
+    def _time(self, height: int) -> float:
+        return self.began + (height - self.newest_at_start) * self.interval
 
     def _keep(self, height: int, made: Made) -> None:
         rows = msgspec.json.decode(made.receipts, type=list[_Hash])

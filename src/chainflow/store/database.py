@@ -25,7 +25,7 @@ from chainflow.errors import (
     TerminalError,
     UnknownConnection,
 )
-from chainflow.store import embedded, migrations
+from chainflow.store import embedded, known, migrations
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL, Connection, Engine
@@ -145,6 +145,7 @@ def upgrade(engine: Engine) -> None:
         connection.execute(sa.text("CREATE SCHEMA IF NOT EXISTS chainflow"))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        known.fill(connection)
 
 
 def require_current(engine: Engine) -> None:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from chainflow import lookup
 from chainflow.errors import TerminalError
-from chainflow.store import database
+from chainflow.store import database, views
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,8 @@ TYPES = {
 def ensure(engine: Engine, chain: Chain, datasets: Sequence[Dataset]) -> None:
     """Create what is missing: schemas, the family's tables, the chain's partitions, new columns.
 
-    Safe to repeat and to run many times at once; locks nothing when all is there.
+    The views over all families span the tables of a new one at once. Safe to repeat and to run many
+    times at once; locks nothing when all is there.
 
     Raises:
         TerminalError: A table has a column the dataset lacks, or one of another type, or lacks a
@@ -42,9 +43,11 @@ def ensure(engine: Engine, chain: Chain, datasets: Sequence[Dataset]) -> None:
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('chainflow.tables'))"))
         for schema in (lookup.schema(chain.family), chain.name):
             connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {database.quoted(schema)}"))
+        new = [dataset for dataset in datasets if _parent(connection, dataset)]
         for dataset in datasets:
-            _parent(connection, dataset)
             _partition(connection, chain, dataset)
+        if new:
+            views.remake(connection)
 
 
 def columns(connection: Connection, schema: str, table: str) -> dict[str, str]:
@@ -76,7 +79,8 @@ def _kind(column: Column) -> str:
     return TYPES[column.type]
 
 
-def _parent(connection: Connection, dataset: Dataset) -> None:
+def _parent(connection: Connection, dataset: Dataset) -> bool:
+    """Make the family's table or add its new columns; whether it is new."""
     schema = lookup.schema(dataset.family)
     found = columns(connection, schema, dataset.name)
     table = database.quoted(schema, dataset.name)
@@ -89,9 +93,10 @@ def _parent(connection: Connection, dataset: Dataset) -> None:
                 f" PRIMARY KEY ({key})) PARTITION BY LIST (chain)"
             )
         )
-        return
+        return True
     for column in _new(dataset, found):
         connection.execute(sa.text(f"ALTER TABLE {table} ADD COLUMN {definition(column)}"))
+    return False
 
 
 def _new(dataset: Dataset, found: dict[str, str]) -> list[Column]:
