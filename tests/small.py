@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 import sqlalchemy as sa
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 
 from chainflow import checks
 from chainflow.store import batch, database, tables
@@ -122,6 +122,21 @@ def table(dataset: Dataset, rows: Sequence[Row]) -> pa.Table:
     )
 
 
+def slice_(
+    engine: Engine,
+    blocks: BlockRange,
+    given: dict[str, list[Row]] | None = None,
+    *,
+    chain: Chain = CHAIN,
+    datasets: Sequence[Dataset] = ALL,
+) -> batch.Slice:
+    """Rows of a range (unless given, sound ones) on their way, their tables made if need be."""
+    tables.ensure(engine, chain, datasets)
+    found = rows(blocks) if given is None else given
+    arrow = {d.name: table(d, found[d.name]) for d in datasets}
+    return batch.Slice(chain, blocks, tuple(datasets), arrow, size=100 * len(blocks))
+
+
 def stage(
     engine: Engine,
     blocks: BlockRange,
@@ -131,10 +146,16 @@ def stage(
     datasets: Sequence[Dataset] = ALL,
 ) -> batch.Staged:
     """Rows of a range (unless given, sound ones) in staging, their tables made if need be."""
-    tables.ensure(engine, chain, datasets)
-    found = rows(blocks) if given is None else given
-    arrow = {d.name: table(d, found[d.name]) for d in datasets}
-    return batch.stage(engine, chain, datasets, blocks, arrow)
+    return batch.stage(engine, slice_(engine, blocks, given, chain=chain, datasets=datasets))
+
+
+def merge_slice(engine: Engine, rows: batch.Slice) -> int:
+    """Check and merge rows, which must be sound."""
+
+    def check(connection: Connection) -> None:
+        assert checks.arrived(connection, rows) == []
+
+    return batch.merge(engine, rows, check, seconds=0.5, run_id="test")
 
 
 def merge(
@@ -146,11 +167,11 @@ def merge(
     datasets: Sequence[Dataset] = ALL,
     fork: str = "a",
 ) -> int:
-    """Stage, check and merge sound rows of [start, stop)."""
+    """Check and merge sound rows of [start, stop)."""
     blocks = BlockRange(start, stop)
-    staged = stage(engine, blocks, rows(blocks, fork), chain=chain, datasets=datasets)
-    assert checks.run(engine, staged) == []
-    return batch.merge(engine, staged, size=100 * len(blocks), seconds=0.5, run_id="test")
+    return merge_slice(
+        engine, slice_(engine, blocks, rows(blocks, fork), chain=chain, datasets=datasets)
+    )
 
 
 def ask(engine: Engine, query: str) -> list[Any]:

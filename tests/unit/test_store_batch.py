@@ -1,9 +1,10 @@
-"""Stage and merge: all or nothing, and the same however often."""
+"""Merge and stage: all or nothing, and the same however often."""
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pyarrow as pa
@@ -11,10 +12,10 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 
 from chainflow import checks, heights
-from chainflow.errors import MalformedAnswer, StoreUnavailable, TerminalError
+from chainflow.errors import CheckFailed, MalformedAnswer, RowsRefused, StoreUnavailable
 from chainflow.store import batch
 from chainflow.types import BlockRange
 from tests import small
@@ -39,7 +40,7 @@ def test_stage_is_unseen_by_readers(engine: Engine) -> None:
     assert merged(engine) == []
 
 
-def test_stage_keeps_every_kind_of_value(engine: Engine) -> None:
+def test_merge_keeps_every_kind_of_value(engine: Engine) -> None:
     """uint256, quotes, line ends, the empty text, JSON, false and null come out as they went in."""
     blocks = BlockRange(1, 3)
     odd = '"a",\n\\N\t;\'\r\n\\.\nü𝄞'
@@ -48,7 +49,7 @@ def test_stage_keeps_every_kind_of_value(engine: Engine) -> None:
     rows["transactions"][0] |= {"input": odd, "ok": False}
     rows["transactions"][1] |= {"input": "", "ok": True}
     rows["transactions"][2] |= {"input": None, "ok": None}
-    batch.merge(engine, small.stage(engine, blocks, rows), size=1, seconds=1, run_id="r")
+    small.merge_slice(engine, small.slice_(engine, blocks, rows))
     assert small.ask(engine, "SELECT difficulty::text, extra FROM tinychain.blocks") == [
         (str(2**256 - 1), {"a": [1, 'x\n"y"']}),
         ("2", None),
@@ -63,28 +64,85 @@ def test_stage_keeps_every_kind_of_value(engine: Engine) -> None:
     ]
 
 
-def test_stage_takes_more_rows_than_one_piece_of_csv(engine: Engine) -> None:
-    """A table longer than one written piece, in two Arrow chunks, arrives whole and in order."""
+def test_merge_takes_more_rows_than_one_piece_of_csv(engine: Engine) -> None:
+    """A table longer than one written piece, in two Arrow chunks, arrives whole."""
     blocks = BlockRange(0, 10_000)
-    given = small.table(small.BLOCKS, small.rows(blocks)["blocks"])
-    small.stage(engine, BlockRange(0, 1))
+    rows = small.slice_(engine, blocks, datasets=[small.BLOCKS])
+    given = rows.tables["blocks"]
     chunks = pa.concat_tables([given.slice(0, 4_999), given.slice(4_999)])
-    staged = batch.stage(engine, small.CHAIN, [small.BLOCKS], blocks, {"blocks": chunks})
-    name = staged.tables["blocks"].name
-    assert small.ask(engine, f"SELECT block_number FROM {name}") == list(blocks)
+    small.merge_slice(engine, replace(rows, tables={"blocks": chunks}))
+    assert small.heights(engine) == list(blocks)
 
 
-def test_stage_tells_which_value_does_not_fit(engine: Engine) -> None:
-    """A number too long for its column stops the stage, names the column, and leaves nothing."""
+def refused(engine: Engine, rows: batch.Slice) -> str:
+    """What the store says of rows that it does not take."""
+    with pytest.raises((MalformedAnswer, RowsRefused)) as told:
+        small.merge_slice(engine, rows)
+    assert merged(engine) == []
+    assert small.heights(engine) == []
+    assert "\n" not in str(told.value)
+    return str(told.value)
+
+
+def test_value_that_does_not_fit_is_told(engine: Engine) -> None:
+    """A number too long for its column stops merge and stage, names the column, leaves nothing."""
     rows = small.rows(BlockRange(0, 2))
     rows["blocks"][1]["difficulty"] = "9" * 79
-    with pytest.raises(MalformedAnswer, match=r"tinychain \[0, 2\): blocks: .*column difficulty"):
-        small.stage(engine, BlockRange(0, 2), rows)
+    given = small.slice_(engine, BlockRange(0, 2), rows)
+    told = r"tinychain \[0, 2\): blocks: .*column difficulty"
+    assert re.match(told, refused(engine, given))
+    with pytest.raises(MalformedAnswer, match=told):
+        batch.stage(engine, given)
     assert small.staging(engine) == []
 
 
+def test_null_that_may_not_be_is_refused(engine: Engine) -> None:
+    """The table's own constraint is the last word, told in one line."""
+    rows = small.rows(BlockRange(0, 2))
+    rows["blocks"][1]["block_hash"] = None
+    told = refused(engine, small.slice_(engine, BlockRange(0, 2), rows))
+    assert 'null value in column "block_hash"' in told
+
+
+def test_doubled_key_is_refused(engine: Engine) -> None:
+    """A row that stands there twice is refused by the primary key."""
+    rows = small.rows(BlockRange(0, 3))
+    rows["logs"].append(rows["logs"][0])
+    told = refused(engine, small.slice_(engine, BlockRange(0, 3), rows))
+    assert told.startswith("tinychain [0, 3): logs: duplicate key value")
+
+
+@pytest.mark.parametrize("height", [1, 5])
+def test_row_outside_the_range_is_refused(engine: Engine, height: int) -> None:
+    """A row below or above would stand beside what the merge leaves there."""
+    blocks = BlockRange(2, 5)
+    rows = small.rows(blocks)
+    rows["logs"].append({"block_number": height, "block_hash": "0x", "log_index": 9})
+    told = refused(engine, small.slice_(engine, blocks, rows))
+    assert told == f"tinychain [2, 5): logs: a row of height {height}"
+
+
+def test_merge_that_its_check_refuses_changes_nothing(engine: Engine) -> None:
+    """The check alone sees the new rows beside the old ones; if it raises, all is as it was."""
+    small.merge(engine, 0, 4)
+    rows = small.slice_(engine, BlockRange(2, 6), small.rows(BlockRange(2, 6), fork="b"))
+    query = "SELECT block_hash FROM tinychain.blocks ORDER BY block_number"
+    before = small.ask(engine, query)
+
+    def check(connection: Connection) -> None:
+        seen = list(connection.execute(sa.text(query)).scalars())
+        assert seen == [small.block_hash(h, "a" if h < 2 else "b") for h in range(6)]
+        assert small.ask(engine, query) == before
+        raise CheckFailed("tinychain", rows.blocks, [])
+
+    with pytest.raises(CheckFailed):
+        batch.merge(engine, rows, check, seconds=1, run_id="r")
+    assert small.ask(engine, query) == before
+    assert merged(engine)[0] == ("blocks", "{[0,4)}", 3)
+
+
 def test_merge_makes_rows_and_progress_visible_together(engine: Engine) -> None:
-    """A merge leaves rows, range, watermark and its time, one log row, and no staging table."""
+    """A merge leaves rows, range, watermark and its time, one log row, and nothing in staging."""
     assert small.merge(engine, 0, 5) == 13
     assert small.heights(engine) == [0, 1, 2, 3, 4]
     assert merged(engine) == [(d, "{[0,5)}", 4) for d in ("blocks", "logs", "transactions")]
@@ -125,7 +183,8 @@ def test_merge_replaces_what_stood_in_its_range(engine: Engine) -> None:
     blocks = BlockRange(3, 6)
     rows = small.rows(blocks, fork="b")
     rows["transactions"] = []
-    batch.merge(engine, small.stage(engine, blocks, rows), size=1, seconds=1, run_id="r")
+    given = small.slice_(engine, blocks, rows)
+    batch.merge(engine, given, lambda _: None, seconds=1, run_id="r")
     assert small.ask(engine, "SELECT block_hash FROM tinychain.blocks ORDER BY block_number") == [
         small.block_hash(h, "a" if h < 3 else "b") for h in range(6)
     ]
@@ -153,48 +212,18 @@ def test_merge_without_blocks_has_no_time_until_they_are_there(engine: Engine) -
     assert small.ask(engine, at) == [small.rows(BlockRange(2, 3))["blocks"][0]["block_timestamp"]]
 
 
-def test_merge_refuses_emptied_staging_tables(engine: Engine) -> None:
-    """Rows that PostgreSQL lost in a crash are not merged as if there were none."""
-    staged = small.stage(engine, BlockRange(0, 3))
-    small.do(engine, f"TRUNCATE {staged.tables['transactions'].name}")
-    with pytest.raises(StoreUnavailable, match=r"holds 0 rows \(expected 3\); nothing merged"):
-        batch.merge(engine, staged, size=1, seconds=1, run_id="r")
-    assert small.heights(engine) == []
-    assert merged(engine) == []
-
-
-def test_merge_of_dropped_rows_asks_to_stage_again(engine: Engine) -> None:
-    """A receipt whose tables are gone is worth a retry of the batch, and says so."""
-    staged = small.stage(engine, BlockRange(0, 3))
-    batch.drop(engine, staged)
-    batch.drop(engine, staged)
-    with pytest.raises(StoreUnavailable, match="stage them again"):
-        batch.merge(engine, staged, size=1, seconds=1, run_id="r")
-
-
-def test_merge_of_a_null_that_no_check_saw_changes_nothing(engine: Engine) -> None:
-    """The final table's own constraint is the last word, told in one line."""
-    rows = small.rows(BlockRange(0, 2))
-    rows["blocks"][1]["block_hash"] = None
-    staged = small.stage(engine, BlockRange(0, 2), rows)
-    with pytest.raises(TerminalError, match='null value in column "block_hash"') as told:
-        batch.merge(engine, staged, size=1, seconds=1, run_id="r")
-    assert "\n" not in str(told.value)
-    assert merged(engine) == []
-
-
 @pytest.mark.parametrize(
     "place", ["chainflow.progress", "tinychain.transactions", "chainflow.merge_log"]
 )
 def test_merge_killed_inside_leaves_nothing(engine: Engine, place: str) -> None:
     """Cut at the lock, amid the rows or before the log it leaves nothing; run again, all."""
     small.merge(engine, 0, 2)
-    staged = small.stage(engine, BlockRange(2, 5))
+    rows = small.slice_(engine, BlockRange(2, 5))
     errors: list[Exception] = []
 
     def run() -> None:
         try:
-            batch.merge(engine, staged, size=1, seconds=1, run_id="r")
+            small.merge_slice(engine, rows)
         except StoreUnavailable as error:
             errors.append(error)
 
@@ -214,55 +243,59 @@ def test_merge_killed_inside_leaves_nothing(engine: Engine, place: str) -> None:
     assert len(errors) == 1
     assert small.heights(engine) == [0, 1]
     assert merged(engine)[0] == ("blocks", "{[0,2)}", 1)
-    batch.merge(engine, staged, size=1, seconds=1, run_id="r")
+    small.merge_slice(engine, rows)
     assert small.heights(engine) == [0, 1, 2, 3, 4]
     assert merged(engine)[0] == ("blocks", "{[0,5)}", 4)
 
 
-def test_stage_killed_inside_leaves_nothing(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("put", [small.merge_slice, batch.stage])
+def test_copy_killed_inside_leaves_nothing(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, put: Callable[[Engine, batch.Slice], object]
 ) -> None:
-    """Its connection cut amid COPY it leaves no table; run again, it stages everything."""
+    """Its connection cut amid COPY it leaves no row and no table; run again, it writes all."""
     pieces = batch._csv
 
     def cut(rows: pa.Table) -> Iterator[memoryview]:
         yield from pieces(rows)
-        copying = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'COPY \"staging\"%'"
+        copying = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'COPY %'"
         for pid in small.ask(engine, copying):
             small.ask(engine, f"SELECT pg_terminate_backend({pid})")
         yield memoryview(b"")
 
-    small.stage(engine, BlockRange(0, 1), datasets=[])
+    rows = small.slice_(engine, BlockRange(0, 3))
     monkeypatch.setattr(batch, "_csv", cut)
     with pytest.raises(StoreUnavailable):
-        small.stage(engine, BlockRange(0, 3))
+        put(engine, rows)
     assert small.staging(engine) == []
+    assert small.heights(engine) == []
     monkeypatch.undo()
-    assert small.merge(engine, 0, 3) == 9
+    assert small.merge_slice(engine, rows) == 9
 
 
-def test_stage_that_nobody_merged_is_in_nobodys_way(engine: Engine) -> None:
-    """A process killed between stage and merge leaves tables that the next run does not touch."""
-    orphans = small.stage(engine, BlockRange(0, 3), small.rows(BlockRange(0, 3), fork="b"))
+def test_staged_rows_are_in_nobodys_way(engine: Engine) -> None:
+    """What was put aside for a person is not touched by the next run of the range."""
+    aside = small.stage(engine, BlockRange(0, 3), small.rows(BlockRange(0, 3), fork="b"))
     small.merge(engine, 0, 3)
     assert small.ask(engine, "SELECT DISTINCT left(block_hash, 3) FROM tinychain.blocks") == ["0xa"]
-    assert len(small.staging(engine)) == len(orphans.tables)
+    assert len(small.staging(engine)) == len(aside.tables)
+    batch.drop(engine, aside)
+    batch.drop(engine, aside)
+    assert small.staging(engine) == []
 
 
 def test_merges_at_once_do_not_lose_each_other(engine: Engine) -> None:
     """Eight merges of one chain at once, two of each range, end as if one after another."""
-    small.stage(engine, BlockRange(0, 1))
     ranges = [BlockRange(low, low + 5) for low in (0, 5, 10, 15)] * 2
-    receipts = [small.stage(engine, blocks) for blocks in ranges]
+    slices = [small.slice_(engine, blocks) for blocks in ranges]
     errors: list[Exception] = []
 
-    def run(staged: batch.Staged) -> None:
+    def run(rows: batch.Slice) -> None:
         try:
-            batch.merge(engine, staged, size=1, seconds=1, run_id="r")
+            small.merge_slice(engine, rows)
         except Exception as error:  # noqa: BLE001 - a thread's error must reach the assertion
             errors.append(error)
 
-    threads = [threading.Thread(target=run, args=(staged,)) for staged in receipts]
+    threads = [threading.Thread(target=run, args=(rows,)) for rows in slices]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -2,8 +2,8 @@
 
 Such a file has `queries(tables, blocks)`: by dataset, queries whose rows are what fails, as
 `height` (bigint) and `message` (text). It asks where the columns it speaks of exist, so another
-family's tables get the check without a word said. The same questions are asked of staged rows
-before a merge and of merged rows in an audit.
+family's tables get the check without a word said. The same questions are asked of arriving rows, in
+the transaction that merges them, of rows put aside in staging, and of merged rows in an audit.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection, Engine
 
-    from chainflow.store.batch import Staged
+    from chainflow.store.batch import Slice, Staged
     from chainflow.types import Chain, Dataset, Finding
 
-__all__ = ["CheckedTable", "audit", "run"]
+__all__ = ["CheckedTable", "arrived", "audit", "run"]
 
 # So many heights at a time: seconds a query even on a busy chain, and memory that stays flat.
 _AUDITED_HEIGHTS = 10_000
@@ -55,14 +55,25 @@ JOIN {rows} t ON t.{height} >= lower(gap) AND t.{height} < upper(gap)
 """
 
 
+def arrived(connection: Connection, slice_: Slice) -> list[Finding]:
+    """What fails in rows that the connection's transaction has put into their tables.
+
+    What a merge refuses by itself is not asked again.
+    """
+    chain, blocks = slice_.chain, slice_.blocks
+    checked = {d.name: _table.arrived(chain, d, blocks) for d in slice_.datasets}
+    checked |= _table.beside(connection, chain, blocks, list(checked), slice_.height_column)
+    return list(_findings.findings(connection, checked, blocks))
+
+
 def run(engine: Engine, staged: Staged) -> list[Finding]:
-    """What fails in staged rows, among themselves and beside merged ones; [] is leave to merge."""
+    """What fails in staged rows, among themselves and beside merged ones."""
+    chain, blocks = staged.chain, staged.blocks
+    height_column = next(iter(staged.tables.values())).dataset.height_column
     with database.begin(engine) as connection:
-        checked = {
-            name: _table.staged(staged.chain, table) for name, table in staged.tables.items()
-        }
-        checked |= _table.beside(connection, staged)
-        return list(_findings.findings(connection, checked, staged.blocks))
+        checked = {name: _table.staged(chain, table) for name, table in staged.tables.items()}
+        checked |= _table.beside(connection, chain, blocks, list(checked), height_column)
+        return list(_findings.findings(connection, checked, blocks))
 
 
 def audit(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -10,14 +10,16 @@ import sqlalchemy as sa
 from chainflow.store import database, tables
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy.engine import Connection
 
-    from chainflow.store.batch import Staged, StagedTable
+    from chainflow.store.batch import StagedTable
     from chainflow.types import BlockRange, Chain, Dataset
 
 # Compared with only where the whole range is merged: half of it would look like missing rows.
 _MERGED = """
-SELECT dataset FROM chainflow.progress WHERE chain = :chain AND NOT dataset = ANY(:staged)
+SELECT dataset FROM chainflow.progress WHERE chain = :chain AND NOT dataset = ANY(:given)
   AND merged @> int8range(:low, :stop) ORDER BY dataset
 """
 
@@ -35,7 +37,9 @@ class CheckedTable:
         columns: Names of all columns.
         key: What makes a row the same row.
         required: Columns that are never null.
-        judged: False for merged rows that staged ones are only compared with.
+        judged: False for merged rows that others are only compared with.
+        enforced: True where the merge and the table itself have just refused rows outside the range
+            and keys that stand there twice.
     """
 
     label: str
@@ -46,6 +50,7 @@ class CheckedTable:
     key: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
     judged: bool = True
+    enforced: bool = False
 
     def has(self, *columns: str) -> bool:
         """Whether the table has all of these columns."""
@@ -53,11 +58,15 @@ class CheckedTable:
 
 
 def staged(chain: Chain, table: StagedTable) -> CheckedTable:
-    """Rows that wait for a merge."""
+    """Rows that were put aside."""
+    dataset = table.dataset
     label = table.name.replace('"', "")
-    return _of(
-        chain, table.dataset, label, rows=table.name, merged=_rows(chain, table.dataset.name)
-    )
+    return _of(dataset, label, rows=table.name, merged=_rows(chain, dataset.name))
+
+
+def arrived(chain: Chain, dataset: Dataset, blocks: BlockRange) -> CheckedTable:
+    """Rows of a range that this transaction has put beside the merged ones."""
+    return replace(merged(chain, dataset, blocks), merged=_rows(chain, dataset.name), enforced=True)
 
 
 def merged(chain: Chain, dataset: Dataset, blocks: BlockRange) -> CheckedTable:
@@ -65,7 +74,6 @@ def merged(chain: Chain, dataset: Dataset, blocks: BlockRange) -> CheckedTable:
     height = database.quoted(dataset.height_column)
     below = f"{height} < {blocks.stop}"
     return _of(
-        chain,
         dataset,
         f"{chain.name}.{dataset.name}",
         rows=_rows(chain, dataset.name, below, f"{height} >= {blocks.start}"),
@@ -73,15 +81,19 @@ def merged(chain: Chain, dataset: Dataset, blocks: BlockRange) -> CheckedTable:
     )
 
 
-def beside(connection: Connection, given: Staged) -> dict[str, CheckedTable]:
-    """Merged tables to compare staged ones with, when a batch has not all of a chain's datasets.
+def beside(
+    connection: Connection,
+    chain: Chain,
+    blocks: BlockRange,
+    given: Sequence[str],
+    height_column: str,
+) -> dict[str, CheckedTable]:
+    """Merged tables to compare the given ones with, where those are not all of a chain's datasets.
 
     Their datasets are not at hand here; a family has one height column in all its tables.
     """
-    chain, blocks = given.chain, given.blocks
-    height_column = next(iter(given.tables.values())).dataset.height_column
     height = database.quoted(height_column)
-    streams = {"chain": chain.name, "staged": list(given.tables)}
+    streams = {"chain": chain.name, "given": list(given)}
     names = connection.execute(
         sa.text(_MERGED), {**streams, "low": blocks.start, "stop": blocks.stop}
     ).scalars()
@@ -98,7 +110,7 @@ def beside(connection: Connection, given: Staged) -> dict[str, CheckedTable]:
     }
 
 
-def _of(chain: Chain, dataset: Dataset, label: str, *, rows: str, merged: str) -> CheckedTable:
+def _of(dataset: Dataset, label: str, *, rows: str, merged: str) -> CheckedTable:
     required = [column.name for column in dataset.columns if column.required]
     return CheckedTable(
         label=label,

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from chainflow import lookup
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from chainflow.types import Dataset
+    import pyarrow as pa
+
+    from chainflow.types import Dataset, RawBlock
 
 
 def get(family: str, names: Iterable[str]) -> tuple[Dataset, ...]:
@@ -19,3 +21,15 @@ def get(family: str, names: Iterable[str]) -> tuple[Dataset, ...]:
         LookupError: The family has no dataset of a name; the message lists those it has.
     """
     return tuple(lookup.module(f"datasets.{family}", name).DATASET for name in names)
+
+
+def decode(datasets: Iterable[Dataset], blocks: Sequence[RawBlock]) -> dict[str, pa.Table]:
+    """Every dataset's table of the blocks; one that follows from another of them is made of it."""
+    every = sorted(datasets, key=lambda dataset: dataset.derive is not None)
+    made: dict[str, pa.Table] = {}
+    for dataset in every:
+        if dataset.derive and dataset.source in made:
+            made[dataset.name] = dataset.derive(made[dataset.source])
+        else:
+            made[dataset.name] = dataset.decode(blocks)
+    return made

@@ -7,6 +7,7 @@ from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import pyarrow as pa
+import pyarrow.compute
 
 from chainflow.errors import MalformedAnswer
 from chainflow.types import Column
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from chainflow.types import RawBlock
 
 T = TypeVar("T")
+
+# They take plain numbers and texts beside arrays, which the stubs of pyarrow do not know.
+pc: Any = pyarrow.compute
+Array = Any
 
 ARROW_TYPES: dict[str, pa.DataType] = {
     "bigint": pa.int64(),

@@ -1,4 +1,4 @@
-"""Stage and merge: rows go where no reader looks, and become visible in one transaction."""
+"""Merge and stage: rows become visible in one transaction, or are put aside for a person."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import psycopg2
 import sqlalchemy as sa
 
-from chainflow.errors import MalformedAnswer, StoreUnavailable
+from chainflow.errors import MalformedAnswer, RowsRefused
 from chainflow.store import control, database, tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     import pyarrow as pa
     from sqlalchemy.engine import Connection, Engine
@@ -28,82 +28,138 @@ _COPY_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
+class Slice:
+    """Consecutive blocks as rows: what is merged as one.
+
+    Attributes:
+        chain: Whose tables `tables.ensure` has made.
+        blocks: The range that the rows are of.
+        datasets: Which there are; of one family, so with one name for the height.
+        tables: By dataset, its columns in their order.
+        size: Bytes the node sent for them.
+    """
+
+    chain: Chain
+    blocks: BlockRange
+    datasets: tuple[Dataset, ...]
+    tables: Mapping[str, pa.Table]
+    size: int
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many rows there are, by dataset."""
+        return {dataset.name: self.tables[dataset.name].num_rows for dataset in self.datasets}
+
+    @property
+    def height_column(self) -> str:
+        """What its tables call the height."""
+        return self.datasets[0].height_column
+
+
+@dataclass(frozen=True, slots=True)
 class StagedTable:
-    """Rows of one dataset that wait in `name`, quoted, for their place in `target`, quoted."""
+    """Rows of one dataset put aside in `name`, quoted."""
 
     dataset: Dataset
     name: str
-    target: str
     rows: int
 
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """The receipt of a stage: what a merge needs to make the rows visible."""
+    """The receipt of a stage: where its rows are."""
 
     chain: Chain
     blocks: BlockRange
     tables: Mapping[str, StagedTable]
 
 
-def stage(
+def merge(
     engine: Engine,
-    chain: Chain,
-    datasets: Sequence[Dataset],
-    blocks: BlockRange,
-    tables: Mapping[str, pa.Table],
-) -> Staged:
-    """Write rows into new, unlogged tables of schema staging, all of them or none.
+    slice_: Slice,
+    check: Callable[[Connection], None],
+    *,
+    seconds: float,
+    run_id: str,
+) -> int:
+    """Make rows visible in place of whatever stood in their range; return how many they are.
+
+    One transaction: the rows, the merged range, the watermark and the log. The same range merged
+    again leaves the same rows.
 
     Args:
         engine: The store.
-        chain: Whose tables `tables.ensure` has made.
-        datasets: What is staged.
-        blocks: The range that the rows are of.
-        tables: By dataset, its columns in their order.
+        slice_: The rows.
+        check: Asked last, with the rows in their tables and nobody else seeing them; if it raises,
+            nothing has changed.
+        seconds: What they took, for the log.
+        run_id: Who asked, for the log.
+
+    Raises:
+        RowsRefused: A row lies outside the range, is doubled, or lacks what it must have.
+        MalformedAnswer: A value does not fit its column.
+        StoreUnavailable: PostgreSQL went away; nothing changed.
+    """
+    chain, blocks, counts = slice_.chain, slice_.blocks, slice_.counts
+    _require_inside(slice_)
+    with database.begin(engine) as connection:
+        control.lock(connection, chain, list(counts))
+        for dataset in slice_.datasets:
+            _replace(connection, slice_, dataset)
+        control.extend(connection, chain, list(counts), blocks)
+        control.date_watermark(connection, chain, slice_.height_column)
+        control.log(
+            connection, chain, blocks, counts, size=slice_.size, seconds=seconds, run_id=run_id
+        )
+        check(connection)
+    return sum(counts.values())
+
+
+def stage(engine: Engine, slice_: Slice) -> Staged:
+    """Write rows into new, unlogged tables of schema staging, all of them or none.
+
+    Raises:
+        MalformedAnswer: A value does not fit its column.
     """
     with database.begin(engine) as connection:
         connection.execute(sa.text("SET LOCAL synchronous_commit TO off"))
-        staged = {
-            dataset.name: _stage(connection, chain, dataset, blocks, tables[dataset.name])
-            for dataset in datasets
-        }
-    return Staged(chain, blocks, staged)
-
-
-def merge(engine: Engine, staged: Staged, *, size: int, seconds: float, run_id: str) -> int:
-    """Make staged rows visible in place of whatever stood in their range; return how many they are.
-
-    One transaction: the rows, the merged range, the watermark, the log and the end of the staging
-    tables. The same range merged again leaves the same rows.
-
-    Raises:
-        StoreUnavailable: PostgreSQL went away, or lost the staged rows (it empties unlogged tables
-            when it recovers from a crash); nothing changed.
-    """
-    chain, blocks = staged.chain, staged.blocks
-    rows = {name: table.rows for name, table in staged.tables.items()}
-    with database.begin(engine) as connection:
-        control.lock(connection, chain, list(rows))
-        for table in staged.tables.values():
-            _replace(connection, staged, table)
-        control.extend(connection, chain, list(rows), blocks)
-        height_column = next(iter(staged.tables.values())).dataset.height_column
-        control.date_watermark(connection, chain, height_column)
-        control.log(connection, chain, blocks, rows, size=size, seconds=seconds, run_id=run_id)
-        _drop(connection, staged)
-    return sum(rows.values())
+        staged = {d.name: _stage(connection, slice_, d) for d in slice_.datasets}
+    return Staged(slice_.chain, slice_.blocks, staged)
 
 
 def drop(engine: Engine, staged: Staged) -> None:
     """Forget staged rows; nothing happens if they are gone."""
     with database.begin(engine) as connection:
-        _drop(connection, staged)
+        for table in staged.tables.values():
+            connection.execute(sa.text(f"DROP TABLE IF EXISTS {table.name}"))
 
 
-def _stage(
-    connection: Connection, chain: Chain, dataset: Dataset, blocks: BlockRange, rows: pa.Table
-) -> StagedTable:
+def _require_inside(slice_: Slice) -> None:
+    """Refuse rows outside the range: the merge would put them beside rows that it leaves there."""
+    import pyarrow.compute as pc
+
+    blocks = slice_.blocks
+    for name, rows in slice_.tables.items():
+        bounds = pc.min_max(rows[slice_.height_column])
+        for height in (bounds["min"].as_py(), bounds["max"].as_py()):
+            if height is not None and height not in blocks:
+                raise RowsRefused(f"{slice_.chain.name} {blocks}: {name}: a row of height {height}")
+
+
+def _replace(connection: Connection, slice_: Slice, dataset: Dataset) -> None:
+    target = database.quoted(slice_.chain.name, dataset.name)
+    height = database.quoted(dataset.height_column)
+    connection.execute(
+        sa.text(
+            f"DELETE FROM {target} WHERE chain = :chain AND {height} >= :low AND {height} < :stop"
+        ),
+        {"chain": slice_.chain.name, "low": slice_.blocks.start, "stop": slice_.blocks.stop},
+    )
+    _copy(connection, target, slice_, dataset)
+
+
+def _stage(connection: Connection, slice_: Slice, dataset: Dataset) -> StagedTable:
+    chain, blocks = slice_.chain, slice_.blocks
     name = f"{chain.name}_{dataset.name}"[:34] + f"_{blocks.start}_{secrets.token_hex(4)}"
     table = database.quoted("staging", name)
     note = {
@@ -117,45 +173,25 @@ def _stage(
     definitions = ", ".join(tables.definition(column) for column in dataset.columns)
     connection.execute(sa.text(f"CREATE UNLOGGED TABLE {table} ({definitions})"))
     connection.execute(sa.text(f"COMMENT ON TABLE {table} IS {database.literal(json.dumps(note))}"))
+    _copy(connection, table, slice_, dataset)
+    return StagedTable(dataset, table, rows=slice_.tables[dataset.name].num_rows)
+
+
+def _copy(connection: Connection, table: str, slice_: Slice, dataset: Dataset) -> None:
+    """Write a dataset's rows into a table, which may refuse them."""
+    columns = [column.name for column in dataset.columns]
+    rows = slice_.tables[dataset.name].select(columns)
+    where = f"{slice_.chain.name} {slice_.blocks}: {dataset.name}"
     try:
-        _copy(connection, table, rows.select([column.name for column in dataset.columns]))
-    except psycopg2.DataError as error:
-        told = f"{error.diag.message_primary} ({error.diag.context})"[:300]
-        raise MalformedAnswer(f"{chain.name} {blocks}: {dataset.name}: {told}") from None
-    target = database.quoted(chain.name, dataset.name)
-    return StagedTable(dataset, table, target, rows=rows.num_rows)
-
-
-def _copy(connection: Connection, table: str, rows: pa.Table) -> None:
-    names = database.quoted_list(*rows.column_names)
-    connection.connection.cursor().copy_expert(
-        f"COPY {table} ({names}) FROM STDIN (FORMAT csv)", _Csv(rows), size=_COPY_BYTES
-    )
-
-
-def _replace(connection: Connection, staged: Staged, table: StagedTable) -> None:
-    height = database.quoted(table.dataset.height_column)
-    names = database.quoted_list(*(column.name for column in table.dataset.columns))
-    connection.execute(
-        sa.text(
-            f"DELETE FROM {table.target} WHERE chain = :chain AND {height} >= :low"
-            f" AND {height} < :stop"
-        ),
-        {"chain": staged.chain.name, "low": staged.blocks.start, "stop": staged.blocks.stop},
-    )
-    inserted = connection.execute(
-        sa.text(f"INSERT INTO {table.target} ({names}) SELECT {names} FROM {table.name}")
-    ).rowcount
-    if inserted != table.rows:
-        raise StoreUnavailable(
-            f"{staged.chain.name} {staged.blocks}: {table.name} holds {inserted} rows "
-            f"(expected {table.rows}); nothing merged, stage them again"
+        connection.connection.cursor().copy_expert(
+            f"COPY {table} ({database.quoted_list(*columns)}) FROM STDIN (FORMAT csv)",
+            _Csv(rows),
+            size=_COPY_BYTES,
         )
-
-
-def _drop(connection: Connection, staged: Staged) -> None:
-    for table in staged.tables.values():
-        connection.execute(sa.text(f"DROP TABLE IF EXISTS {table.name}"))
+    except (psycopg2.DataError, psycopg2.IntegrityError) as error:
+        told = f"{error.diag.message_primary} ({error.diag.context})"[:300]
+        kind = MalformedAnswer if isinstance(error, psycopg2.DataError) else RowsRefused
+        raise kind(f"{where}: {told}") from None
 
 
 class _Csv:

@@ -8,24 +8,21 @@ Source: ethereum/execution-apis, types `uint` (0x and at least one digit) and `b
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from chainflow.datasets._place import json_text
-from chainflow.datasets._rows import ARROW_TYPES
+from chainflow.datasets._rows import ARROW_TYPES, Array, pc
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from chainflow.datasets._place import Place, Readers
 
 _BITS = {"bigint": 63, "numeric": 256}
-_QUANTITY = "^0x[0-9a-fA-F]+$"
+_DIGITS = "0123456789abcdefABCDEF"
 
 
-def numbers(place: Place, texts: pa.StringArray) -> pa.Array[Any]:
+def numbers(place: Place, texts: Array) -> Array:
     """Numbers of hex quantities: int64 for bigint, decimal text for numeric."""
     kind = ARROW_TYPES[place.column.type]
     # Without 0x Arrow would read a decimal number.
@@ -34,39 +31,48 @@ def numbers(place: Place, texts: pa.StringArray) -> pa.Array[Any]:
             return texts.cast(pa.uint64()).cast(kind)
         except pa.ArrowInvalid:
             pass  # some are wider, or wrong
-    place.demand(pc.match_substring_regex(texts, _QUANTITY), "a hex quantity", texts)
-    digits = pc.ascii_ltrim(pc.utf8_slice_codeunits(texts, 2), "0")
-    wide = pc.greater(pc.binary_length(digits), pa.scalar(15))
-    narrow = pc.binary_join_element_wise("0x0", pc.if_else(wide, "", digits), "")
-    long: list[Any] = texts.filter(wide).to_pylist()
-    exact = [int(text, 16) for text in long]
-    _demand_width(place, texts, wide, exact)
-    decimals = narrow.cast(pa.int64()).cast(pa.string())
-    filled: pa.Array[Any] = pc.replace_with_mask(
-        decimals, wide, pa.array(map(str, exact), pa.string())
-    )
-    return filled.cast(kind)
-
-
-def _demand_width(
-    place: Place, texts: pa.StringArray, wide: pa.BooleanArray, exact: Sequence[int]
-) -> None:
-    """Refuse a number that its column cannot hold; `exact` are those of the wide rows."""
+    some = pc.greater(pc.binary_length(texts), 2)
+    place.demand(pc.and_(some, _is_hex(texts)), "a hex quantity", texts)
     bits = _BITS[place.column.type]
-    for position, number in enumerate(exact):
-        if number >> bits:
-            row = pc.indices_nonzero(wide)[position].as_py()
-            expected = f"a hex quantity of at most {bits} bits"
-            raise place.refusal(row, expected, texts[row].as_py())
+    digits = _significant(texts)
+    # The highest digit of 63 bits is at most 7.
+    fits = pc.less_equal(pc.binary_length(digits), bits // 4)
+    if bits % 4:
+        fits = pc.or_(
+            fits,
+            pc.and_(pc.equal(pc.binary_length(digits), 16), pc.less(digits, "8")),
+        )
+    place.demand(fits, f"a hex quantity of at most {bits} bits", texts)
+    return decimals(texts).cast(kind)
 
 
-def lower_hex(place: Place, texts: pa.StringArray) -> pa.Array[Any]:
+def decimals(texts: Array) -> Array:
+    """Decimal text of hex quantities, known to be such, of any width."""
+    digits = _significant(texts)
+    wide = pc.greater(pc.binary_length(digits), 15)
+    narrow = pc.binary_join_element_wise("0x0", pc.if_else(wide, "", digits), "")
+    exact = [str(int(text, 16)) for text in digits.filter(wide).to_pylist()]
+    filled: Array = pc.replace_with_mask(
+        narrow.cast(pa.int64()).cast(pa.string()), wide, pa.array(exact, pa.string())
+    )
+    return filled
+
+
+def lower_hex(place: Place, texts: Array) -> Array:
     """Hashes, addresses and bytes in lower case."""
-    lower = pc.ascii_lower(texts)
-    # Trimmed of digits from its end, hex is 0x and anything else is not.
-    rest = pc.ascii_rtrim(lower, "0123456789abcdef")
-    place.demand(pc.equal(rest, pa.scalar("0x")), "hex", texts)
+    lower: Array = pc.ascii_lower(texts)
+    place.demand(_is_hex(lower), "hex", texts)
     return lower
+
+
+def _is_hex(texts: Array) -> Array:
+    """Trimmed of digits from its end, hex is 0x and anything else is not."""
+    return pc.equal(pc.ascii_rtrim(texts, _DIGITS), "0x")
+
+
+def _significant(texts: Array) -> Array:
+    """Digits of hex quantities, without leading zeros."""
+    return pc.ascii_ltrim(pc.utf8_slice_codeunits(texts, 2), "0")
 
 
 READERS: Readers = {

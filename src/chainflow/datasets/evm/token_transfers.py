@@ -8,21 +8,21 @@ Source: EIP-20, EIP-721, EIP-1155.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from chainflow.datasets import _transfers
-from chainflow.datasets._columns import table
-from chainflow.datasets.evm._hex import READERS
-from chainflow.datasets.evm._rows import log_indexes, logs
+from chainflow.datasets._rows import pc
+from chainflow.datasets.evm import _logs
+from chainflow.datasets.evm._hex import decimals
 from chainflow.types import Dataset
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from chainflow.datasets._rows import Array
     from chainflow.types import RawBlock
-    from chainflow.wire.evm import Log
 
 # keccak-256 of Transfer(address,address,uint256),
 # TransferSingle(address,address,address,uint256,uint256)
@@ -37,108 +37,133 @@ _PADDING = "0x" + 24 * "0"  # what an address in a word begins with
 KEY = ("block_number", "log_index", "transfer_index")
 COLUMNS = _transfers.columns("block_number", KEY)
 
-# Token standard, place in the log; operator, sender, receiver; token id and value as hex.
-# A plain tuple: there is one for every second log of a chain.
-Transfer = tuple[str, int, str | None, str, str, str | None, str]
+_EVENT = ("topic0", "topic1", "topic2", "topic3", "data")
+# What an event says of a token moved: the row of its log, then columns; numbers as hex.
+_MOVED: dict[str, pa.DataType] = {
+    "row": pa.int64(),
+    "transfer_index": pa.int64(),
+    "token_standard": pa.string(),
+    "operator_address": pa.string(),
+    "from_address": pa.string(),
+    "to_address": pa.string(),
+    "token_id": pa.string(),
+    "value": pa.string(),
+}
 
 
 def decode(blocks: Sequence[RawBlock]) -> pa.Table:
     """The transfers of each block, in the order of their logs.
 
     Raises:
-        MalformedAnswer: A quantity is none, or does not fit its column; a log stands in another
-            block.
+        MalformedAnswer: A log's quantity is none, or does not fit its column; a log stands in
+            another block.
     """
-    found = logs(blocks)
-    indexes = log_indexes(blocks)
-    moved = [
-        (row, *one)
-        for row, log in enumerate(found.items)
-        if log.topics and (read := _EVENTS.get(log.topics[0]))
-        for one in read(log)
-    ]
-    rows, standards, places, operators, senders, receivers, ids, values = (
-        zip(*moved, strict=True) if moved else ((),) * 8
+    return derive(_logs.table(blocks))
+
+
+def derive(logs: pa.Table) -> pa.Table:
+    """The transfers that logs are, in their order."""
+    events: dict[str, Array] = {name: logs[name].combine_chunks() for name in _EVENT}
+    moved = _one_each(events)
+    if several := list(_erc1155(events)):
+        moved = pa.concat_tables([moved, pa.Table.from_pylist(several, pa.schema(_MOVED))])
+        moved = moved.sort_by([("row", "ascending"), ("transfer_index", "ascending")])
+    said = {name: moved[name].combine_chunks() for name in _MOVED}
+    found = logs.rename_columns(
+        ["token_address" if name == "address" else name for name in logs.column_names]
     )
-    moving = found.take(rows)
-    return table(
-        "token_transfers",
-        COLUMNS,
-        moving,
+    values = {
+        **said,
+        "token_id": decimals(said["token_id"]),
+        "value": decimals(said["value"]),
+    }
+    return pa.table(
         {
-            "transaction_hash": [log.transaction_hash for log in moving.items],
-            "transaction_index": [log.transaction_index for log in moving.items],
-            "log_index": [indexes[row] for row in rows],
-            "transfer_index": pa.array(places, pa.int64()),
-            "token_address": [log.address for log in moving.items],
-            "token_standard": pa.array(standards, pa.string()),
-            "operator_address": operators,
-            "from_address": senders,
-            "to_address": receivers,
-            "token_id": ids,
-            "value": values,
-        },
-        READERS,
+            c.name: values[c.name] if c.name in values else found[c.name].take(said["row"])
+            for c in COLUMNS
+        }
     )
 
 
-def _transfer(log: Log) -> Sequence[Transfer]:
-    """ERC-20 and ERC-721 share the event; ERC-721 indexes its third parameter."""
-    if len(log.topics) == 3 and len(log.data) == _WORD:
-        standard, token_id, value = "erc20", None, log.data
-    elif len(log.topics) == 4 and len(log.topics[3]) == _WORD and log.data == "0x":
-        standard, token_id, value = "erc721", log.topics[3], "0x1"
-    else:
-        return ()
-    sender, receiver = _address(log.topics[1]), _address(log.topics[2])
-    if sender is None or receiver is None:
-        return ()
-    return ((standard, 0, None, sender, receiver, token_id, value),)
+def _one_each(events: Mapping[str, Array]) -> pa.Table:
+    """ERC-20 and ERC-721, which share an event; ERC-721 indexes its third parameter."""
+    rows = pc.indices_nonzero(pc.equal(events["topic0"], TRANSFER)).cast(pa.int64())
+    _, sender, receiver, third, data = (events[name].take(rows) for name in _EVENT)
+    erc721 = pc.and_(pc.equal(pc.binary_length(third), _WORD), pc.equal(data, "0x"))
+    erc721 = pc.fill_null(erc721, False)
+    erc20 = pc.and_(pc.is_null(third), pc.equal(pc.binary_length(data), _WORD))
+    addresses = pc.and_(_holds_address(sender), _holds_address(receiver))
+    moved = {
+        "row": rows,
+        "transfer_index": pa.repeat(pa.scalar(0, pa.int64()), len(rows)),
+        "token_standard": pc.if_else(erc721, "erc721", "erc20"),
+        "operator_address": pa.nulls(len(rows), pa.string()),
+        "from_address": _address(sender),
+        "to_address": _address(receiver),
+        "token_id": pc.if_else(erc721, third, pa.scalar(None, pa.string())),
+        "value": pc.if_else(erc721, "0x1", data),
+    }
+    return pa.table(moved).filter(pc.and_(addresses, pc.or_(erc20, erc721)))
 
 
-def _single(log: Log) -> Sequence[Transfer]:
-    if len(log.data) != 2 * _WORD - 2:
-        return ()
-    return _erc1155(log, [(log.data[:_WORD], "0x" + log.data[_WORD:])])
+def _erc1155(events: Mapping[str, Array]) -> Iterator[dict[str, Any]]:
+    """Rows of _MOVED. These are few, so their tokens are read in Python."""
+    rows = pc.indices_nonzero(pc.is_in(events["topic0"], pa.array(list(_TOKENS))))
+    kind, operator, sender, receiver, data = (events[name].take(rows) for name in _EVENT)
+    fits = pc.and_(_holds_address(sender), _holds_address(receiver))
+    found = {
+        "row": rows,
+        "kind": kind,
+        "data": data,
+        "operator_address": _address(operator),
+        "from_address": _address(sender),
+        "to_address": _address(receiver),
+    }
+    for event in pa.table(found).filter(pc.and_(fits, _holds_address(operator))).to_pylist():
+        for place, (token_id, value) in enumerate(_TOKENS[event["kind"]](event["data"])):
+            yield {
+                **event,
+                "transfer_index": place,
+                "token_standard": "erc1155",
+                "token_id": token_id,
+                "value": value,
+            }
 
 
-def _batch(log: Log) -> Sequence[Transfer]:
+def _pair(data: str) -> list[tuple[str, str]]:
+    """The token id and value of a TransferSingle."""
+    return [(data[:_WORD], "0x" + data[_WORD:])] if len(data) == 2 * _WORD - 2 else []
+
+
+def _pairs(data: str) -> list[tuple[str, str]]:
+    """The token ids and values of a TransferBatch."""
     # Most blocks have no batch, and every task is a new process: this import costs 0.8 s.
     from eth_abi import abi
     from eth_abi.exceptions import DecodingError
 
     try:
-        ids, values = abi.decode(("uint256[]", "uint256[]"), bytes.fromhex(log.data[2:]))
+        ids, values = abi.decode(("uint256[]", "uint256[]"), bytes.fromhex(data[2:]))
     except (DecodingError, ValueError, OverflowError):
-        return ()  # a contract may emit any bytes it likes under this topic
+        return []  # a contract may emit any bytes it likes under this topic
     if len(ids) != len(values):
-        return ()
-    return _erc1155(log, [(hex(i), hex(v)) for i, v in zip(ids, values, strict=True)])
+        return []
+    return [(hex(i), hex(v)) for i, v in zip(ids, values, strict=True)]
 
 
-def _erc1155(log: Log, moved: Sequence[tuple[str, str]]) -> Sequence[Transfer]:
-    if len(log.topics) != 4:
-        return ()
-    operator, sender, receiver = map(_address, log.topics[1:])
-    if operator is None or sender is None or receiver is None:
-        return ()
-    return [
-        ("erc1155", place, operator, sender, receiver, token_id, value)
-        for place, (token_id, value) in enumerate(moved)
-    ]
+def _holds_address(words: Array) -> Array:
+    """Whether a topic holds an address and nothing wider."""
+    word = pc.equal(pc.binary_length(words), _WORD)
+    return pc.fill_null(pc.and_(word, pc.starts_with(words, _PADDING)), False)
 
 
-def _address(word: str) -> str | None:
-    """The address in a topic, or None if the topic holds something wider."""
-    if len(word) != _WORD or not word.startswith(_PADDING):
-        return None
-    return "0x" + word[len(_PADDING) :]
+def _address(words: Array) -> Array:
+    """The addresses in topics that hold some."""
+    return pc.utf8_replace_slice(words, 2, len(_PADDING), "")
 
 
-_EVENTS: dict[str, Callable[[Log], Sequence[Transfer]]] = {
-    TRANSFER: _transfer,
-    TRANSFER_SINGLE: _single,
-    TRANSFER_BATCH: _batch,
+_TOKENS: dict[str, Callable[[str], list[tuple[str, str]]]] = {
+    TRANSFER_SINGLE: _pair,
+    TRANSFER_BATCH: _pairs,
 }
 
 DATASET = Dataset(
@@ -148,4 +173,6 @@ DATASET = Dataset(
     columns=COLUMNS,
     key=KEY,
     decode=decode,
+    source="logs",
+    derive=derive,
 )

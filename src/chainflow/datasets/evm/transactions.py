@@ -94,8 +94,8 @@ def decode(blocks: Sequence[RawBlock]) -> pa.Table:
         **said,
         **read(_RECEIPT, paired),
         **{name: _json([getattr(t, name) for t in sent.items]) for name in _NESTED},
-        "r": [_word(t.r) for t in sent.items],
-        "s": [_word(t.s) for t in sent.items],
+        "r": _words([t.r for t in sent.items]),
+        "s": _words([t.s for t in sent.items]),
         "receipt_l1_fee_scalar": pa.array([r.l1_fee_scalar for r in paired], pa.string()),
         "extra": _extra(sent, paired, said),
     }
@@ -108,10 +108,15 @@ def _json(given: Iterable[msgspec.Raw]) -> list[str | None]:
     return [None if text in (b"", b"null") else text.decode() for text in texts]
 
 
-def _word(half: str | None) -> str | None:
-    """Half a signature as 32 bytes: some nodes leave out leading zeros, some do not."""
-    if half is None or len(half) >= _WORD or not half.startswith("0x"):
-        return half
+def _words(halves: Iterable[str | None]) -> list[str | None]:
+    """Halves of signatures as 32 bytes: some nodes leave out leading zeros, some do not."""
+    return [
+        half if half is None or len(half) >= _WORD or not half.startswith("0x") else _padded(half)
+        for half in halves
+    ]
+
+
+def _padded(half: str) -> str:
     return f"0x{half[2:]:0>64}"
 
 

@@ -1,0 +1,219 @@
+"""The straight line of one batch: fetch, decode, check and merge, slice by slice."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from chainflow import checks, clients, endpoints
+from chainflow import datasets as tables_of
+from chainflow.errors import CheckFailed, ReorgDetected, RowsRefused
+from chainflow.store import batch as batches
+from chainflow.store import tables
+from chainflow.types import Batch, BlockRange
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
+
+    from sqlalchemy.engine import Connection, Engine
+
+    from chainflow.clients import Client
+    from chainflow.store.batch import Slice
+    from chainflow.types import Chain, Dataset, RawBlock
+
+Secrets = Callable[[str], str]
+"""From a connection's id to its URL."""
+
+OnMerge = Callable[[BlockRange, Mapping[str, int]], None]
+"""Told of each slice when its rows are visible: its range, its rows by dataset."""
+
+log = logging.getLogger(__name__)
+
+# What a kill costs at most twice: one slice is being merged, one decoded. Memory holds the columns
+# of both, the blocks of one, and what the client reads ahead.
+SLICE_BYTES = 24 * 1024 * 1024
+# Deeper than any chain that has no finality tag was ever seen to reorganise in practice.
+DEEPEST_REORG = 512
+
+
+@dataclass(slots=True)
+class Totals:
+    """What was merged: blocks, rows by dataset, bytes of node answers, wall-clock seconds."""
+
+    blocks: int = 0
+    rows: Counter[str] = field(default_factory=Counter)
+    size: int = 0
+    seconds: float = 0.0
+    _marked: float = field(default_factory=time.monotonic, repr=False)
+
+    def lap(self) -> float:
+        """Seconds since this was asked last: what a slice took, its share of waiting included."""
+        before, self._marked = self._marked, time.monotonic()
+        return self._marked - before
+
+
+async def run(
+    engine: Engine,
+    chain: Chain,
+    wanted: Sequence[Batch],
+    connection: Secrets,
+    *,
+    run_id: str,
+    on_merge: OnMerge | None,
+) -> Totals:
+    """Every batch in turn; while one slice is decoded and merged, the next is being fetched.
+
+    Args and errors are those of `pipeline.ingest`.
+    """
+    total, began = Totals(), time.monotonic()
+    # Blocks are many small objects without cycles: looking for some costs a tenth of the work.
+    usual = gc.get_threshold()
+    gc.set_threshold(200_000, 50, 100)
+    found = endpoints.resolve(chain.endpoints, connection)
+    try:
+        async with clients.connect(chain, found) as client:
+            for batch in wanted:
+                datasets = tables_of.get(chain.family, batch.datasets)
+                await asyncio.to_thread(tables.ensure, engine, chain, datasets)
+                line = _Line(engine, chain, datasets, run_id, on_merge, total)
+                await _linked(line, client, batch)
+    finally:
+        gc.set_threshold(*usual)
+        total.seconds = time.monotonic() - began
+    return total
+
+
+async def _linked(line: _Line, client: Client, batch: Batch) -> None:
+    """One batch, begun lower and lower until it links to what is merged below it.
+
+    Only where the chain itself calls nothing final; elsewhere a broken link is an error.
+    """
+    depth = 0
+    while True:
+        low = max(line.chain.start, batch.blocks.start - depth)
+        wider = Batch(BlockRange(low, batch.blocks.stop), batch.datasets)
+        try:
+            return await _once(line, client, wider)
+        except ReorgDetected as error:
+            if line.chain.finality_tag or depth >= DEEPEST_REORG or low == line.chain.start:
+                raise
+            log.warning("reorganised chain=%s range=%s reason=%s", line.chain.name, wider, error)
+            depth = max(1, 2 * depth)
+
+
+async def _once(line: _Line, client: Client, batch: Batch) -> None:
+    """One batch: while a slice is merged, the next is decoded and the one after it fetched."""
+    merging: asyncio.Task[None] | None = None
+    try:
+        async with aclosing(client.fetch(batch.blocks, batch.datasets)) as blocks:
+            async for part in _slices(blocks):
+                slice_ = await asyncio.to_thread(line.decode, part)
+                if merging:
+                    await merging
+                merging = asyncio.create_task(asyncio.to_thread(line.merge, slice_))
+    finally:
+        if merging:
+            await merging
+
+
+async def _slices(blocks: AsyncGenerator[RawBlock, None]) -> AsyncGenerator[list[RawBlock], None]:
+    """Consecutive blocks, as many as stay within a slice's bytes; at least one."""
+    part: list[RawBlock] = []
+    size = 0
+    async for block in blocks:
+        if part and size + block.size > SLICE_BYTES:
+            yield part
+            part, size = [], 0
+        part.append(block)
+        size += block.size
+    if part:
+        yield part
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """Where blocks go once they are fetched."""
+
+    engine: Engine
+    chain: Chain
+    datasets: tuple[Dataset, ...]
+    run_id: str
+    on_merge: OnMerge | None
+    total: Totals
+
+    def decode(self, blocks: list[RawBlock]) -> Slice:
+        """Blocks as rows; the list is emptied on the way."""
+        rows = tables_of.decode(self.datasets, blocks)
+        range_ = BlockRange(blocks[0].height, blocks[-1].height + 1)
+        size = sum(block.size for block in blocks)
+        blocks.clear()
+        return batches.Slice(self.chain, range_, self.datasets, rows, size)
+
+    def merge(self, slice_: Slice) -> None:
+        """Check and merge rows, and count them; what fails stays in staging."""
+        seconds = self.total.lap()
+        try:
+            batches.merge(
+                self.engine,
+                slice_,
+                lambda connection: _require_sound(connection, slice_),
+                seconds=seconds,
+                run_id=self.run_id,
+            )
+        except (CheckFailed, RowsRefused) as refused:
+            raise _kept(self.engine, slice_, refused) from None
+        counts = slice_.counts
+        log.info(
+            "merged chain=%s range=%s rows=%d bytes=%d elapsed_ms=%d",
+            self.chain.name,
+            slice_.blocks,
+            sum(counts.values()),
+            slice_.size,
+            1000 * seconds,
+        )
+        self.total.blocks += len(slice_.blocks)
+        self.total.rows.update(counts)
+        self.total.size += slice_.size
+        if self.on_merge:
+            self.on_merge(slice_.blocks, counts)
+
+
+def _require_sound(connection: Connection, slice_: Slice) -> None:
+    """Refuse rows that fail a check.
+
+    Raises:
+        ReorgDetected: All that fails is the link to the merged block below.
+        CheckFailed: Anything else.
+    """
+    findings = checks.arrived(connection, slice_)
+    if not findings:
+        return
+    chain, blocks = slice_.chain, slice_.blocks
+    if {(f.check, f.heights) for f in findings} != {("linked", (blocks.start,))}:
+        raise CheckFailed(chain.name, blocks, findings)
+    raise ReorgDetected(
+        f"{chain.name} {blocks}: {findings[0].sample}: the chain was reorganised below height "
+        f"{blocks.start} after it was merged; nothing more is merged"
+    )
+
+
+def _kept(
+    engine: Engine, slice_: Slice, refused: CheckFailed | RowsRefused
+) -> CheckFailed | RowsRefused:
+    """Stage rows that could not be merged, and tell what is wrong with them there.
+
+    Where no check has anything against them (a constraint that is not ours), as it was refused.
+    """
+    staged = batches.stage(engine, slice_)
+    findings = checks.run(engine, staged)
+    if not findings:
+        batches.drop(engine, staged)
+        return refused
+    return CheckFailed(slice_.chain.name, slice_.blocks, findings)

@@ -1,0 +1,70 @@
+"""A slice on the line: merged if it is sound; else put aside and told, and nothing is merged."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy.engine import Engine
+
+from chainflow import line
+from chainflow.errors import CheckFailed, ReorgDetected, RowsRefused
+from chainflow.store import batch
+from chainflow.types import BlockRange
+from tests import small
+from tests.unit.test_checks import BLOCKS, DAMAGES, told
+
+
+def merge(engine: Engine, rows: batch.Slice) -> line.Totals:
+    """Put one slice through the line."""
+    total = line.Totals()
+    line._Line(engine, rows.chain, rows.datasets, "test", None, total).merge(rows)
+    return total
+
+
+def test_sound_slice_is_merged_and_counted(engine: Engine) -> None:
+    """Its rows are visible, its totals told, and nothing is left in staging."""
+    total = merge(engine, small.slice_(engine, BLOCKS))
+    assert (total.blocks, total.size) == (6, 600)
+    assert total.rows == {"blocks": 6, "transactions": 6, "logs": 6}
+    assert small.heights(engine) == list(BLOCKS)
+    assert small.staging(engine) == []
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_slice_is_put_aside_and_told(engine: Engine, damage: str) -> None:
+    """Whatever a check finds in staged rows stops a merge, and is told with where the rows are."""
+    do, expected = DAMAGES[damage]
+    rows = small.rows(BLOCKS)
+    do(rows)
+    with pytest.raises(CheckFailed) as failed:
+        merge(engine, small.slice_(engine, BLOCKS, rows))
+    assert told(list(failed.value.findings)) == expected
+    kept = {f"staging.{name}" for name in small.staging(engine)}
+    assert {finding.table for finding in failed.value.findings} <= kept
+    assert small.heights(engine) == []
+    assert small.ask(engine, "SELECT count(*) FROM chainflow.progress") == [0]
+
+
+def test_slice_of_another_branch_is_told_as_a_reorg(engine: Engine) -> None:
+    """Only its link to the merged block below is wrong: nothing is kept for a person to look at."""
+    small.merge(engine, 5, 10)
+    with pytest.raises(ReorgDetected, match="reorganised below height 10"):
+        merge(engine, small.slice_(engine, BLOCKS, small.rows(BLOCKS, fork="b")))
+    assert small.staging(engine) == []
+
+
+def test_slice_that_does_not_link_above_is_no_reorg(engine: Engine) -> None:
+    """The merged block above names another parent: the rows are put aside."""
+    small.merge(engine, 16, 20)
+    with pytest.raises(CheckFailed, match="linked: 1 failing"):
+        merge(engine, small.slice_(engine, BLOCKS, small.rows(BLOCKS, fork="b")))
+    assert len(small.staging(engine)) == 3
+
+
+def test_slice_that_a_foreign_constraint_refuses_is_told_as_refused(engine: Engine) -> None:
+    """Where no check has anything against the rows, the table's own words are told."""
+    rows = small.slice_(engine, BlockRange(0, 3))
+    small.do(engine, "ALTER TABLE tinychain.blocks ADD CONSTRAINT low CHECK (block_number < 2)")
+    with pytest.raises(RowsRefused, match='violates check constraint "low"'):
+        merge(engine, rows)
+    assert small.staging(engine) == []
+    assert small.heights(engine) == []
