@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from chainflow.types import Status
+from chainflow.types import Status, Verify
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +26,9 @@ _MOST_TASKS = 1024
 NAME = r"[a-z][a-z0-9_]{0,40}"
 _ID = r"[A-Za-z0-9_.-]{1,200}"
 _VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
-_ENDPOINT = "conn:ID, env:NAME, or an http(s) URL that holds no key"
+_ENDPOINT = "conn:ID, env:NAME, or an http(s) or grpc(s) URL that holds no key"
+# grpc in the clear and grpcs over TLS: what a node of family sui may be asked by.
+_SCHEMES = ("http", "https", "grpc", "grpcs")
 _SECRET_WORDS = re.compile(r"key|token|secret|auth|pass|sig|cred", re.IGNORECASE)
 
 
@@ -70,8 +72,8 @@ def _url(word: str) -> None:
         host, port = parts.hostname, parts.port
     except ValueError:
         raise _refuse("is no URL", _ENDPOINT) from None
-    if parts.scheme not in {"http", "https"}:
-        known = ("conn", "env", "http", "https")
+    if parts.scheme not in _SCHEMES:
+        known = ("conn", "env", *_SCHEMES)
         shown = f"{scheme!r} is" if re.fullmatch("[a-z+]{1,10}", scheme) else "holds"
         raise _refuse(f"{shown} no endpoint", _ENDPOINT, scheme, known)
     if not host or port == 0 or re.search(r"\s", word):
@@ -192,6 +194,17 @@ class Entry(BaseModel):
             " block is final, or a number of blocks below the head.",
         ),
     ] = "finalized"
+    verify: Annotated[
+        Verify,
+        Field(
+            title="roots, hashes or none",
+            description="What of a block is proven before it is merged. `hashes`: the header by the"
+            " block's hash, the logs by its bloom. `roots`: transactions, receipts and withdrawals"
+            " by the header's roots as well. `none`: only that answers agree with each other. Of"
+            " chains whose blocks do not allow it, what they allow is proven. Family evm; the other"
+            " families prove what they can.",
+        ),
+    ] = "roots"
     endpoints: Annotated[
         list[Annotated[str, AfterValidator(_endpoint)]],
         Field(

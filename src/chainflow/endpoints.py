@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# A node of family sui may be asked over gRPC: in the clear, or over TLS.
+SCHEMES = frozenset({"http", "https", "grpc", "grpcs"})
+
 # Extras that steer Airflow's HTTP hook rather than being sent as headers.
 _OPTIONS = frozenset(
     {
@@ -128,7 +131,7 @@ def _checked(
     """The endpoint, its login moved from the URL to a header."""
     try:
         parts = urlsplit(url)
-        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        usable = parts.scheme in SCHEMES and parts.hostname and parts.port != 0
     except ValueError:
         usable = False
     if not usable or re.search(r"\s", url):

@@ -278,7 +278,11 @@ def _message(at: Located, kind: str, text: str) -> str:
         return text
     if kind == "extra_forbidden":
         return wrong("unknown key", f"one of {', '.join(fields)}", key, fields)
-    legal = {"status": ("live", "retired"), "finality": ("finalized", "safe", "head")}
+    legal = {
+        "status": ("live", "retired"),
+        "finality": ("finalized", "safe", "head"),
+        "verify": ("roots", "hashes", "none"),
+    }
     given = at.value if isinstance(at.value, str) else ""
     return wrong(f"is {_shown(at)}", str(fields[key].title), given, legal.get(key, ()))
 

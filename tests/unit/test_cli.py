@@ -14,7 +14,7 @@ import pytest
 import yaml
 from sqlalchemy.engine import Engine
 
-from chainflow import cli, pipeline
+from chainflow import cli, line
 from tests import small
 from tests.dags.nodes import Nodes, frozen
 
@@ -134,7 +134,7 @@ def test_sync_merges_slices_that_link(
     terminal: Terminal, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However small its slices, the rows are those of one slice, each merged by itself."""
-    monkeypatch.setattr(pipeline, "SLICE_BYTES", 1)
+    monkeypatch.setattr(line, "SLICE_BYTES", 1)
     assert terminal.run("sync", "ethereum").code == 0
     assert small.ask(engine, "SELECT count(*) FROM chainflow.merge_log") == [
         terminal.head + 1 - terminal.first
@@ -146,7 +146,7 @@ def test_sync_killed_again_and_again_ends_as_an_undisturbed_one(
     terminal: Terminal, engine: Engine
 ) -> None:
     """SIGKILL between and inside merges leaves whole slices only, and the next run goes on."""
-    program = "from chainflow import cli, pipeline; pipeline.SLICE_BYTES = 1; cli.main()"
+    program = "from chainflow import cli, line; line.SLICE_BYTES = 1; cli.main()"
     words = ["--registry", str(terminal.registry), "--database-url", terminal.database_url]
     command = [sys.executable, "-c", program, *words, "sync", "ethereum"]
     merged = 0
@@ -344,5 +344,68 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         "audit",
         "devnet",
         "demo",
+        "probe",
     ]:
         assert f"\n  {command} " in shown.out
+
+
+@pytest.mark.parametrize("words", [["--help"], ["validate", "chains.yaml"], ["probe", "--help"]])
+def test_light_commands_load_nothing_heavy(words: list[str]) -> None:
+    """What needs neither node nor store answers without their libraries."""
+    program = (
+        "import sys; from chainflow import cli\n"
+        "try: cli.main(sys.argv[1:])\n"
+        "except SystemExit as end: print([m for m in HEAVY if m in sys.modules], end.code)"
+    )
+    heavy = ("sqlalchemy", "aiohttp", "pyarrow", "web3", "airflow", "grpc", "google.protobuf")
+    done = subprocess.run(
+        [sys.executable, "-c", f"HEAVY = {heavy}\n{program}", *words],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert done.stdout.splitlines()[-1] == "[] 0"
+
+
+def test_heights_stand_in_the_registrys_order(terminal: Terminal) -> None:
+    """The board's rows follow the file, as the talk's table does its own order."""
+    written = yaml.safe_load(terminal.registry.read_text())
+    turned = dict(reversed(written["chains"].items()))
+    terminal.registry.write_text(yaml.safe_dump({**written, "chains": turned}, sort_keys=False))
+    rows = terminal.run("heights", "--json").objects()
+    assert [row["chain"] for row in rows] == list(turned)
+
+
+def test_probe_prints_an_entry_that_validate_takes(terminal: Terminal, tmp_path: Path) -> None:
+    """Known to the registry by its chain id, it has the name it has there."""
+    url = f"{terminal.nodes.url}/ethereum"
+    shown = terminal.run("probe", url)
+    assert shown.code == 0
+    assert "the registry has this chain as ethereum" in shown.out
+    pasted = tmp_path / "pasted.yaml"
+    pasted.write_text("chains:\n" + shown.out)
+    assert terminal.run("validate", str(pasted)).code == 0
+    entry = yaml.safe_load(shown.out)["ethereum"]
+    assert (entry["family"], entry["chain_id"], entry["blocks_per_minute"]) == ("evm", 1, 5.0)
+    assert entry["endpoints"] == [url]
+
+
+@pytest.mark.parametrize(
+    ("word", "code", "told"),
+    [
+        ("http://me:SECRET@127.0.0.1:1/SECRET", 1, "127.0.0.1:1: cannot connect"),
+        ("htp://me:SECRET@127.0.0.1", 2, "holds no URL"),
+        ("SECRET", 2, "holds no URL"),
+        ("env:CHAINFLOW_TEST_UNSET", 2, "CHAINFLOW_TEST_UNSET is not set"),
+        ("conn:test_unset", 2, "AIRFLOW_CONN_TEST_UNSET"),
+    ],
+)
+def test_probe_of_nothing_is_one_line_without_a_key(
+    terminal: Terminal, word: str, code: int, told: str
+) -> None:
+    """A dead node is work that failed, a wrong word is wrong input; neither shows a secret."""
+    outcome = terminal.run("probe", word)
+    assert outcome.code == code
+    assert told in one_line(outcome)
+    assert "SECRET" not in outcome.err

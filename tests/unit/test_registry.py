@@ -19,6 +19,7 @@ from chainflow.errors import RegistryError, UnknownChain
 from chainflow.types import Chain
 
 ROOT = Path(__file__).parents[2]
+THE_PACKAGES = lookup.names
 ROOMS = {
     "clients": ("evm",),
     "datasets": ("evm",),
@@ -347,7 +348,7 @@ BROKEN: dict[str, tuple[str | bytes, str, tuple[str, ...]]] = {
     "websocket": (
         _key("endpoints", "[wss://node.example]"),
         "5: ethereum.endpoints: ",
-        ("http(s) URL",),
+        ("grpc(s) URL",),
     ),
     "no host": (
         _key("endpoints", "['https://']"),
@@ -617,31 +618,42 @@ def test_every_key_of_the_schema_is_described() -> None:
             assert "Unit: minutes." in field.description
 
 
-def test_registry_of_the_project_is_good() -> None:
-    """Its twelve EVM chains, each asked of a connection first and a public endpoint then."""
+def test_registry_of_the_project_is_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The talk's fifteen chains in its order, then ours; each asks a connection first."""
+    monkeypatch.setattr(lookup, "names", THE_PACKAGES)
     path = ROOT / "chains.yaml"
     assert path.read_text(encoding="utf-8").startswith(
         "# yaml-language-server: $schema=./chains.schema.json\n"
     )
     chains = registry.load(path).chains
-    ids = {name: chain.chain_id for name, chain in chains.items()}
+    ids = {name: (chain.family, chain.chain_id) for name, chain in chains.items()}
     assert ids == {
-        "arbitrum": 42161,
-        "avalanche": 43114,
-        "base": 8453,
-        "bnb": 56,
-        "celo": 42220,
-        "ethereum": 1,
-        "fantom": 250,
-        "mantle": 5000,
-        "optimism": 10,
-        "polygon": 137,
-        "sonic": 146,
-        "zksync": 324,
+        "arbitrum": ("evm", 42161),
+        "dydx": ("cosmos", "dydx-mainnet-1"),
+        "ethereum": ("evm", 1),
+        "optimism": ("evm", 10),
+        "fantom": ("evm", 250),
+        "injective": ("cosmos", "injective-1"),
+        "mantle": ("evm", 5000),
+        "tron": ("tron", 728126428),
+        "polygon": ("evm", 137),
+        "sui": ("sui", "4btiuiMPvEENsttpZC7CZ53DruC3MAgfznDbASZ7DR6S"),
+        "avalanche": ("evm", 43114),
+        "zksync": ("evm", 324),
+        "bnb": ("evm", 56),
+        "celo": ("evm", 42220),
+        "kujira": ("cosmos", "kaiyo-1"),
+        "base": ("evm", 8453),
+        "sonic": ("evm", 146),
+        "noble": ("cosmos", "noble-1"),
     }
-    assert all(chain.endpoints[0] == f"conn:{name}_rpc" for name, chain in chains.items())
-    assert all(len(chain.endpoints) > 1 for chain in chains.values())
-    assert "withdrawals" in chains["ethereum"].datasets
+    assert list(ids)[:3] == ["arbitrum", "dydx", "ethereum"]
+    assert list(ids)[14:] == ["kujira", "base", "sonic", "noble"]
+    assert [name for name, chain in chains.items() if chain.status == "retired"] == ["kujira"]
+    live = {name: chain for name, chain in chains.items() if chain.status == "live"}
+    assert all(chain.endpoints[0] == f"conn:{name}_rpc" for name, chain in live.items())
+    assert all(len(chain.endpoints) > 1 for chain in live.values())
+    assert all("transactions" in chain.datasets for chain in live.values())
 
 
 def test_registry_is_read_without_what_only_the_work_needs() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
 from chainflow import lookup
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Collection, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from chainflow.endpoints import Endpoint
@@ -49,7 +50,31 @@ class Client(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probed:
+    """What a node says of itself in its family's own words; None where it cannot be told.
+
+    `lowest` is the lowest height it serves; `batches` and `receipts` say whether it takes several
+    questions in one request, and gives a block's receipts in one answer; `notes` are for a person.
+    """
+
+    chain_id: int | str | None
+    lowest: int | None = None
+    batches: bool | None = None
+    receipts: bool | None = None
+    notes: tuple[str, ...] = ()
+
+
 def connect(chain: Chain, endpoints: Sequence[Endpoint]) -> AbstractAsyncContextManager[Client]:
     """A client of the chain's family, open while the context lasts; nothing is asked yet."""
     family = lookup.module("clients", chain.family)
     return cast("AbstractAsyncContextManager[Client]", family.connect(chain, endpoints))
+
+
+def probes() -> dict[str, Callable[[Endpoint], Awaitable[Probed]]]:
+    """How each family asks a node what it is, by family; a family without `probe` is left out.
+
+    The function raises a WorkError where the node does not answer as one of the family.
+    """
+    modules = {family: lookup.module("clients", family) for family in lookup.names("clients")}
+    return {family: m.probe for family, m in modules.items() if hasattr(m, "probe")}

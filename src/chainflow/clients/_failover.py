@@ -131,7 +131,11 @@ class Nodes:
             TransientError: Some endpoint may still answer, but not in time.
             TerminalError: No endpoint is left that another attempt could move.
         """
-        ask = _Ask(job, about, attempt_seconds, deadline_seconds or self._limits.deadline_seconds)
+        deadline = deadline_seconds or self._limits.deadline_seconds
+        if attempt_seconds is not None:
+            # The last endpoint has its turn before the deadline, however silent the others are.
+            attempt_seconds = min(attempt_seconds, round(deadline / len(self._nodes), 2))
+        ask = _Ask(job, about, attempt_seconds, deadline)
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(WorkError),
             wait=self._wait,
@@ -151,6 +155,7 @@ class Nodes:
             except TimeoutError:
                 late = NodeUnavailable(f"no answer within {ask.attempt_seconds:g} s")
                 self._failed(ask, node, late, began)
+                ask.aside.add(node)  # another attempt would only be as long, and end too late
             except WorkError as error:
                 self._failed(ask, node, error, began)
             else:

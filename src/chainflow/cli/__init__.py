@@ -1,0 +1,115 @@
+"""The line from a terminal: the same steps as the DAGs, without Airflow.
+
+Every command imports what it needs by itself, so that --help and validate answer at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from chainflow import __version__
+from chainflow.cli import entries, ingest, local, look, store
+from chainflow.cli.given import Given
+from chainflow.errors import ChainflowError, InputError, RegistryError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--registry",
+    "files",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="The chains; may be repeated, later files win key by key. Default: CHAINFLOW_REGISTRY,"
+    " else chains.yaml.",
+)
+@click.option(
+    "--database-url",
+    metavar="URL",
+    help="The PostgreSQL that holds the tables. Default: CHAINFLOW_DATABASE_URL, else"
+    " AIRFLOW_CONN_CHAINFLOW_DB, else an embedded server under .chainflow.",
+)
+@click.option("--debug", is_flag=True, help="Tell each step, and where an error came from.")
+@click.version_option(__version__, prog_name="chainflow")
+@click.pass_context
+def cli(
+    context: click.Context, files: tuple[Path, ...], database_url: str | None, *, debug: bool
+) -> None:
+    """Follow blockchains into PostgreSQL, and see how far behind each one is.
+
+    Exit codes: 0 done, 1 the work failed, 2 the input is wrong.
+    """
+    logging.basicConfig(
+        level=logging.INFO if debug else logging.WARNING, format="%(levelname)s %(message)s"
+    )
+    context.obj = Given(files, database_url, debug)
+
+
+for _command in (
+    entries.validate,
+    entries.probe,
+    store.db,
+    ingest.sync,
+    look.heights,
+    look.gaps,
+    ingest.plan,
+    look.volume,
+    store.audit,
+    local.devnet,
+    local.demo,
+):
+    cli.add_command(_command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit with its code: 0 done, 1 the work failed, 2 the input is wrong."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = cli.main(words, prog_name="chainflow", standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        _tell(_without_urls(words, error.format_message()))
+        sys.exit(2)
+    except ChainflowError as error:
+        _explain(words, error)
+        sys.exit(2 if isinstance(error, InputError) else 1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:  # noqa: BLE001 - the outermost edge: a line, not a traceback
+        _explain(words, error)
+        sys.exit(1)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _explain(words: Sequence[str], error: Exception) -> None:
+    if "--debug" in words:
+        import traceback
+
+        traceback.print_exception(error)
+    if isinstance(error, RegistryError):
+        click.echo(str(error), err=True)
+    elif isinstance(error, ChainflowError):
+        _tell(str(error))
+    else:
+        _tell(f"unexpected {type(error).__name__}: {error} (--debug tells where)")
+
+
+def _tell(message: str) -> None:
+    click.echo(f"error: {' '.join(message.split())}", err=True)
+
+
+def _without_urls(words: Sequence[str], message: str) -> str:
+    """The message with only the scheme of a URL that was typed: click quotes words it refuses."""
+    for word in words:
+        scheme, found, _ = word.partition("://")
+        if found:
+            message = message.replace(word, f"{scheme}://***")
+    return message

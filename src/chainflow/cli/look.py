@@ -1,0 +1,103 @@
+"""Commands that show how things stand: heights, gaps, volume."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from chainflow.cli.given import Given, pass_given, tell_object
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from sqlalchemy.engine import Engine
+
+    from chainflow.lag import Lag
+    from chainflow.types import Chain
+
+_REFRESH_SECONDS = 5.0
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per chain and line.")
+@click.option("--watch", is_flag=True, help="Go on until Ctrl-C.")
+@pass_given
+def heights(given: Given, *, as_json: bool, watch: bool) -> None:
+    """Ask every node for its height and show the lag of every chain."""
+    from rich.live import Live
+
+    from chainflow import board
+
+    chains = given.registry().chains.values()
+    engine = given.engine()
+    if as_json:
+        while True:
+            for line in board.lines(_polled(engine, chains)):
+                click.echo(line)
+            if not watch:
+                return
+            time.sleep(_REFRESH_SECONDS)
+    console = board.console()
+    if not watch:
+        console.print(board.render(_polled(engine, chains)))
+        return
+    with Live(console=console, auto_refresh=False) as live:
+        while True:
+            live.update(board.render(_polled(engine, chains)), refresh=True)
+            time.sleep(_REFRESH_SECONDS)
+
+
+@click.command()
+@click.argument("chain", required=False)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per chain and dataset.")
+@pass_given
+def gaps(given: Given, chain: str | None, *, as_json: bool) -> None:
+    """Show the missing heights below the highest merged one."""
+    from chainflow import heights as stored
+
+    found = given.registry()
+    chains = [found.chain(chain)] if chain else list(found.chains.values())
+    engine = given.engine()
+    for entry in chains:
+        highest = stored.highest(engine, entry)
+        missing = stored.gaps(engine, entry, 0 if highest is None else highest + 1)
+        for dataset, ranges in missing.items():
+            if as_json:
+                tell_object(
+                    chain=entry.name,
+                    dataset=dataset,
+                    gaps=[[part.start, part.stop] for part in ranges],
+                )
+            else:
+                told = ", ".join(map(str, ranges)) or "none"
+                click.echo(
+                    f"{entry.name} {dataset}: {told if highest is not None else 'nothing merged'}"
+                )
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per chain, the total first.")
+@pass_given
+def volume(given: Given, *, as_json: bool) -> None:
+    """Show how much was ingested in the last minute, hour, day and 30 days."""
+    from chainflow import board, lag
+
+    found = lag.volume(given.engine())
+    if as_json:
+        for row in found:
+            tell_object(**asdict(row))
+        return
+    board.console().print(board.render_volume(found))
+
+
+def _polled(engine: Engine, chains: Collection[Chain]) -> list[Lag]:
+    """The lag of each chain just asked, in the registry's order."""
+    from chainflow import lag, poll
+    from chainflow.endpoints import connection_from_environment
+
+    poll.observe_all(engine, chains, connection_from_environment)
+    rows = {row.chain: row for row in lag.rows(engine)}
+    return [rows[chain.name] for chain in chains if chain.name in rows]

@@ -1,0 +1,3 @@
+"""Tables of pebble chains."""
+
+SCHEMA = "pebble_family"
