@@ -205,6 +205,16 @@ class Entry(BaseModel):
             " families prove what they can.",
         ),
     ] = "roots"
+    max_reorg_blocks: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=100_000,
+            title="a whole number of blocks from 1 to 100000",
+            description="How many merged blocks may give way to the chain's new ones where it calls"
+            " none final; more stop the chain for a person to look. Unit: blocks.",
+        ),
+    ] = 512
     endpoints: Annotated[
         list[Annotated[str, AfterValidator(_endpoint)]],
         Field(

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Status = Literal["live", "retired"]
+Verify = Literal["roots", "hashes", "none"]
 ColumnType = Literal["bigint", "text", "numeric", "timestamptz", "boolean", "jsonb"]
 
 
@@ -77,6 +78,8 @@ class Chain:
     pool: str = "default_pool"
     tags: tuple[str, ...] = ()
     description: str = ""
+    verify: Verify = "roots"
+    max_reorg_blocks: int = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,9 @@ class Dataset:
     `decode` is pure: ascending blocks in, a table with exactly `columns` in their order out. Arrow
     types by column type: bigint int64, text string, numeric decimal text as string, timestamptz
     timestamp[ms, UTC], boolean bool_, jsonb JSON text as string. The store adds the column `chain`.
+
+    Where the rows follow from another dataset's of the family, `source` names it and `derive` makes
+    them of its table: the same rows as `decode` gives, without reading the blocks again.
     """
 
     name: str
@@ -134,6 +140,8 @@ class Dataset:
     columns: tuple[Column, ...]
     key: tuple[str, ...]
     decode: Callable[[Sequence[RawBlock]], pa.Table] = field(repr=False)
+    source: str | None = None
+    derive: Callable[[pa.Table], pa.Table] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

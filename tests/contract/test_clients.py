@@ -23,14 +23,18 @@ HEAD, FINALIZED = 40, 33
 
 
 class Family(Protocol):
-    """What a family brings to this suite."""
+    """What a family brings to this suite.
+
+    It may also say `FIRST`, its lowest height if that is not 0, and `FINAL_AT_ONCE`, that what a
+    node has is final.
+    """
 
     DATASETS: tuple[str, ...]
 
     def client(
         self, *, stop: int, finalized: int, bad_bodies: float = 0
     ) -> AbstractAsyncContextManager[clients.Client]:
-        """A client of a chain with the heights [0, stop)."""
+        """A client of a chain with the heights from its first up to, not including, `stop`."""
         ...
 
 
@@ -49,6 +53,14 @@ def _fetch(family: Family, blocks: BlockRange, *, bad_bodies: float = 0) -> list
     return asyncio.run(work())
 
 
+def _first(family: Family) -> int:
+    return int(getattr(family, "FIRST", 0))
+
+
+def _all(family: Family) -> BlockRange:
+    return BlockRange(_first(family), HEAD + 1)
+
+
 def test_there_is_a_family() -> None:
     """The suite is not empty."""
     assert "evm" in lookup.names("clients")
@@ -61,24 +73,26 @@ def test_heights_are_head_and_finalized(family: Family) -> None:
         async with family.client(stop=HEAD + 1, finalized=FINALIZED) as client:
             return await client.heights()
 
-    assert asyncio.run(work()) == Heights(HEAD, FINALIZED)
+    final = HEAD if getattr(family, "FINAL_AT_ONCE", False) else FINALIZED
+    assert asyncio.run(work()) == Heights(HEAD, final)
 
 
-@pytest.mark.parametrize("blocks", [BlockRange(0, 1), BlockRange(7, 30), BlockRange(0, HEAD + 1)])
-def test_fetch_gives_exactly_the_range_ascending(family: Family, blocks: BlockRange) -> None:
+@pytest.mark.parametrize(("start", "stop"), [(0, 1), (7, 30), (0, HEAD)])
+def test_fetch_gives_exactly_the_range_ascending(family: Family, start: int, stop: int) -> None:
     """Every height once, none beside, in order; the range is half-open."""
+    blocks = BlockRange(_first(family) + start, _first(family) + stop)
     assert [block.height for block in _fetch(family, blocks)] == list(blocks)
 
 
 def test_fetched_blocks_are_linked(family: Family) -> None:
     """Each names the one before it as parent, over request boundaries too."""
-    blocks = _fetch(family, BlockRange(0, HEAD + 1))
+    blocks = _fetch(family, _all(family))
     assert all(above.parent_hash == below.hash for below, above in pairwise(blocks))
 
 
 def test_fetched_blocks_know_their_time_and_size(family: Family) -> None:
     """Unix milliseconds that do not go back, and the bytes the node sent."""
-    blocks = _fetch(family, BlockRange(0, HEAD + 1))
+    blocks = _fetch(family, _all(family))
     assert all(above.time_ms >= below.time_ms for below, above in pairwise(blocks))
     assert all(block.time_ms > 10**12 and block.size > 0 for block in blocks)
 
@@ -97,14 +111,14 @@ def test_fetching_past_the_head_is_not_yet(family: Family) -> None:
 
 def test_a_bad_body_is_asked_for_again(family: Family) -> None:
     """Something else in place of an answer, twice: every block comes all the same."""
-    blocks = BlockRange(0, 20)
+    blocks = BlockRange(_first(family), 20)
     assert [block.height for block in _fetch(family, blocks, bad_bodies=2)] == list(blocks)
 
 
 def test_bad_bodies_for_ever_are_node_unavailable(family: Family) -> None:
     """Transient, and within the deadline."""
     with pytest.raises(NodeUnavailable):
-        _fetch(family, BlockRange(0, 20), bad_bodies=math.inf)
+        _fetch(family, BlockRange(_first(family), 20), bad_bodies=math.inf)
 
 
 def test_leaving_early_leaves_nothing_running(family: Family) -> None:
@@ -112,9 +126,9 @@ def test_leaving_early_leaves_nothing_running(family: Family) -> None:
 
     async def work() -> int:
         async with family.client(stop=HEAD + 1, finalized=FINALIZED) as client:
-            async with aclosing(client.fetch(BlockRange(0, HEAD + 1), family.DATASETS)) as stream:
+            async with aclosing(client.fetch(_all(family), family.DATASETS)) as stream:
                 first = await anext(stream)
-            assert first.height == 0
+            assert first.height == _first(family)
             others = asyncio.all_tasks() - {asyncio.current_task()}
             return sum("ahead" in str(task.get_coro()) for task in others)
 

@@ -80,6 +80,26 @@ def test_decode_is_deterministic(dataset: Dataset) -> None:
 
 
 @every_dataset
+def test_derived_rows_are_the_decoded_ones(dataset: Dataset) -> None:
+    """Made of its source's table beside other datasets, or of the blocks alone: the same table."""
+    blocks = SAMPLES[dataset.family]
+    every = datasets.get(dataset.family, lookup.names(f"datasets.{dataset.family}"))
+    made = datasets.decode(every, blocks)
+    assert made[dataset.name] == dataset.decode(blocks)
+    assert made.keys() == {one.name for one in every}
+    assert datasets.decode([dataset], blocks) == {dataset.name: made[dataset.name]}
+
+
+@every_dataset
+def test_source_is_a_dataset_read_from_blocks(dataset: Dataset) -> None:
+    """What follows from another table names a dataset of its family that follows from none."""
+    assert (dataset.source is None) == (dataset.derive is None)
+    if dataset.source:
+        (source,) = datasets.get(dataset.family, [dataset.source])
+        assert source.derive is None
+
+
+@every_dataset
 def test_required_columns_have_no_nulls_and_keys_do_not_repeat(dataset: Dataset) -> None:
     """The store's NOT NULL and primary key hold for real blocks."""
     decoded = dataset.decode(SAMPLES[dataset.family])
@@ -119,5 +139,5 @@ def test_token_transfers_have_one_shape() -> None:
 
 def test_a_dataset_nobody_has_is_named_with_those_there_are() -> None:
     """An unknown name is told together with the known ones."""
-    with pytest.raises(LookupError, match="has no 'receipts'; it has blocks, logs"):
+    with pytest.raises(LookupError, match="has no 'receipts'; it has blocks, cctp_messages, logs"):
         datasets.get("evm", ["receipts"])

@@ -22,10 +22,10 @@ from eth_utils.conversions import to_bytes
 from eth_utils.crypto import keccak
 from sqlalchemy.engine import Engine
 
-from chainflow import checks, datasets
+from chainflow import datasets
 from chainflow.store import batch, database, tables
 from chainflow.types import BlockRange, Chain, Dataset
-from tests import evm
+from tests import evm, small
 
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]
@@ -223,9 +223,7 @@ def store_and_compare(engine: Engine, recordings: list[evm.Recorded]) -> None:
         block = one.raw()
         blocks = BlockRange(block.height, block.height + 1)
         decoded = {d.name: d.decode([block]) for d in DATASETS}
-        staged = batch.stage(engine, entry, DATASETS, blocks, decoded)
-        assert checks.run(engine, staged) == []
-        batch.merge(engine, staged, size=block.size, seconds=0.1, run_id="recorded")
+        small.merge_slice(engine, batch.Slice(entry, blocks, DATASETS, decoded, block.size))
     for one in recordings:
         height = int(one.block["number"], 16)
         found = {d.name: stored_rows(engine, entry.name, d, height) for d in DATASETS}

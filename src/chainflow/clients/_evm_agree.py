@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from chainflow.clients._keccak import keccak
 from chainflow.errors import MalformedAnswer, NotYet
 from chainflow.wire.evm import quantity
 
@@ -74,8 +75,6 @@ def state_sync_hash(block: Block) -> str:
 
     Source: 0xPolygon/bor, core/types/bor_receipt.go (GetDerivedBorTxHash).
     """
-    from eth_utils.crypto import keccak  # heavy, and only an odd block needs it
-
     number = quantity(block.number).to_bytes(8, "big")
     return "0x" + keccak(b"matic-bor-receipt-" + number + bytes.fromhex(block.hash[2:])).hex()
 

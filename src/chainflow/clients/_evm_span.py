@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,10 @@ from chainflow.wire import evm as wire
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from chainflow.clients._evm_proof import Proof
     from chainflow.clients._http import Node
+
+log = logging.getLogger(__name__)
 
 _BLOCK_RECEIPTS = "eth_getBlockReceipts"
 
@@ -27,13 +31,14 @@ class Span:
     """Heights read together, and what any endpoint has answered for them so far.
 
     `parent` is the hash that the first block must name, where it is known; `system_logs` as in
-    `check_receipts`.
+    `check_receipts`; `proof` is the chain's.
     """
 
     blocks: BlockRange
     parent: str | None
     receipts: bool
     system_logs: bool
+    proof: Proof
     whole: dict[int, RawBlock] = field(default_factory=dict)
     kept: dict[Call, msgspec.Raw] = field(default_factory=dict)
 
@@ -139,6 +144,7 @@ async def _whole(
         if span.receipts:
             await _complete_state_sync(node, height, block, receipts)
             agree.check_receipts(block, receipts, height, system_logs=span.system_logs)
+        _prove(node, span, height, block, receipts)
         time_ms = wire.quantity(block.timestamp) * 1000
     except MalformedAnswer as error:
         raise _at(height, error) from error
@@ -150,6 +156,18 @@ async def _whole(
         payload=wire.Payload(block, receipts),
         size=len(span.kept[_block(height)]) + len(raw),
     )
+
+
+def _prove(
+    node: Node, span: Span, height: int, block: wire.Block, receipts: list[wire.Receipt]
+) -> None:
+    """Refuse what the block's own hash and roots do not bear out, and say who served it."""
+    try:
+        span.proof.check(block, receipts if span.receipts else None, height)
+    except MalformedAnswer as error:
+        text = "refused block chain=%s height=%d endpoint=%s reason=%s"
+        log.warning(text, span.proof.chain, height, node.host, error)
+        raise
 
 
 def _decoded_receipts(raw: bytes | msgspec.Raw, height: int) -> list[wire.Receipt]:

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from chainflow.clients import Probed
 from chainflow.clients import _evm_agree as agree
 from chainflow.clients import _jsonrpc as jsonrpc
 from chainflow.clients._ahead import linked
+from chainflow.clients._evm_proof import Proof
 from chainflow.clients._evm_span import Span, fill
 from chainflow.clients._failover import Nodes
 from chainflow.clients._http import Node, session
@@ -47,12 +49,35 @@ async def connect(
         yield EvmClient(chain, [Node(e, opened, limits) for e in endpoints], limits)
 
 
+async def probe(endpoint: Endpoint, limits: Limits = DEFAULT) -> Probed:
+    """What an EVM node says of itself.
+
+    Raises:
+        WorkError: It does not answer, or not to `eth_chainId` and `eth_blockNumber`.
+    """
+    async with session(limits) as opened:
+        node = Node(endpoint, opened, limits)
+        chain_id, head = await jsonrpc.call(
+            node, [Call("eth_chainId", ()), Call("eth_blockNumber", ())]
+        )
+        known = _quantity(chain_id)
+        (receipts,) = await jsonrpc.call(
+            node, [Call("eth_getBlockReceipts", (hex(_quantity(head)),))]
+        )
+        lacks = isinstance(receipts, Unsupported)
+        told = isinstance(receipts, msgspec.Raw) and not jsonrpc.is_null(receipts)
+        return Probed(
+            chain_id=known, batches=node.calls.top > 1, receipts=told if told or lacks else None
+        )
+
+
 class EvmClient:
     """One EVM chain, asked through its endpoints; see `clients.Client` for what it promises."""
 
     def __init__(self, chain: Chain, nodes: Sequence[Node], limits: Limits) -> None:
         self._chain = chain
         self._limits = limits
+        self._proof = Proof(chain)
         self._nodes = Nodes(chain.name, nodes, self._greet, limits)
 
     async def heights(self) -> Heights:
@@ -85,7 +110,11 @@ class EvmClient:
         self, blocks: BlockRange, parent: str | None, *, receipts: bool
     ) -> list[RawBlock]:
         span = Span(
-            blocks, parent, receipts, system_logs=self._chain.chain_id in agree.SYSTEM_LOG_CHAINS
+            blocks,
+            parent,
+            receipts,
+            system_logs=self._chain.chain_id in agree.SYSTEM_LOG_CHAINS,
+            proof=self._proof,
         )
         await self._nodes.ask(lambda node: fill(node, span), str(blocks))
         return span.taken()

@@ -1,0 +1,98 @@
+"""A receipt as its chain encodes it, and the bloom of its logs.
+
+Source: EIP-2718, EIP-658; OP stack specification, deposits; CIP-66; Ethereum Yellow Paper, 4.3.1.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from chainflow.clients import _evm_rlp as rlp
+from chainflow.clients._evm_rlp import item, listed, number
+from chainflow.clients._keccak import keccak
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from chainflow.wire.evm import Log, Receipt
+
+_DEPOSIT, _CIP64 = 0x7E, 0x7B
+
+
+class _Extra(msgspec.Struct, rename="camel"):
+    base_fee: str | None = None
+
+
+_extra = msgspec.json.Decoder(_Extra)
+
+
+def encoded(receipt: Receipt, kind: int) -> bytes:
+    """What receiptsRoot holds of it.
+
+    Raises:
+        ValueError: A field is missing, or not hex.
+        msgspec.DecodeError: A field of its type is of another form.
+    """
+    outcome = number(receipt.status) if receipt.root is None else _outcome(receipt)
+    logs_bloom = receipt.logs_bloom or f"0x{bloom((receipt.logs,)):0512x}"
+    body = listed(
+        f"{outcome}{number(receipt.cumulative_gas_used)}{item(logs_bloom)}"
+        f"{_logs(receipt.logs)}{_tail(receipt, kind)}"
+    )
+    return rlp.encoded(f"{kind:02x}{body}" if kind else body)
+
+
+def bloom(logs: Iterable[list[Log]]) -> int:
+    """The 2048 bits that the addresses and topics set, as one number.
+
+    Raises:
+        ValueError: An address or topic is not hex.
+    """
+    bits = 0
+    for some in logs:
+        for log in some:
+            bits |= bits_of(log.address)
+            for topic in log.topics:
+                bits |= bits_of(topic)
+    return bits
+
+
+# Hot contracts and event signatures come again from block to block.
+@lru_cache(maxsize=1 << 14)
+def bits_of(text: str) -> int:
+    """The three bits, or fewer, of one address or topic."""
+    hashed = keccak(rlp.encoded(text.removeprefix("0x")))
+    return sum({1 << (int.from_bytes(hashed[at : at + 2], "big") & 2047) for at in (0, 2, 4)})
+
+
+def _outcome(receipt: Receipt) -> str:
+    """The state root where there is one, as before Byzantium; some nodes show an empty one."""
+    if receipt.status is None or receipt.root is None:
+        return item(receipt.root)
+    return number(receipt.status)
+
+
+def _logs(logs: list[Log]) -> str:
+    return listed(
+        "".join(
+            [
+                listed(
+                    f"{item(log.address)}{listed(''.join(map(item, log.topics)))}{item(log.data)}"
+                )
+                for log in logs
+            ]
+        )
+    )
+
+
+def _tail(receipt: Receipt, kind: int) -> str:
+    """What two types have after their logs."""
+    if kind == _DEPOSIT and receipt.deposit_receipt_version is not None:
+        return f"{number(receipt.deposit_nonce)}{number(receipt.deposit_receipt_version)}"
+    if kind == _CIP64 and receipt.extra is not None:
+        base_fee = _extra.decode(receipt.extra).base_fee
+        return "" if base_fee is None else number(base_fee)
+    return ""
