@@ -9,12 +9,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from chainflow import checks, clients, endpoints
+from chainflow import checks, clients, endpoints, heights, reorg
 from chainflow import datasets as tables_of
-from chainflow.errors import CheckFailed, ReorgDetected, RowsRefused
+from chainflow.errors import CheckFailed, MalformedAnswer, ReorgDetected, RowsRefused
 from chainflow.store import batch as batches
 from chainflow.store import tables
 from chainflow.types import Batch, BlockRange
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from chainflow.clients import Client
     from chainflow.store.batch import Slice
+    from chainflow.store.rewind import Reorg
     from chainflow.types import Chain, Dataset, RawBlock
 
 Secrets = Callable[[str], str]
@@ -39,18 +40,22 @@ log = logging.getLogger(__name__)
 # What a kill costs at most twice: one slice is being merged, one decoded. Memory holds the columns
 # of both, the blocks of one, and what the client reads ahead.
 SLICE_BYTES = 24 * 1024 * 1024
-# Deeper than any chain that has no finality tag was ever seen to reorganise in practice.
-DEEPEST_REORG = 512
+# How often a batch is begun where each attempt ends at a reorganisation: nodes may disagree.
+_ATTEMPTS = 5
 
 
 @dataclass(slots=True)
 class Totals:
-    """What was merged: blocks, rows by dataset, bytes of node answers, wall-clock seconds."""
+    """What was merged: blocks, rows by dataset, bytes of node answers, wall-clock seconds.
+
+    And which reorganisations were met on the way.
+    """
 
     blocks: int = 0
     rows: Counter[str] = field(default_factory=Counter)
     size: int = 0
     seconds: float = 0.0
+    reorgs: list[Reorg] = field(default_factory=list)
     _marked: float = field(default_factory=time.monotonic, repr=False)
 
     def lap(self) -> float:
@@ -91,21 +96,43 @@ async def run(
 
 
 async def _linked(line: _Line, client: Client, batch: Batch) -> None:
-    """One batch, begun lower and lower until it links to what is merged below it.
+    """One batch; where the chain has replaced merged blocks below it, those too.
 
     Only where the chain itself calls nothing final; elsewhere a broken link is an error.
     """
-    depth = 0
-    while True:
-        low = max(line.chain.start, batch.blocks.start - depth)
-        wider = Batch(BlockRange(low, batch.blocks.stop), batch.datasets)
+    blocks, attempts = batch.blocks, _ATTEMPTS
+    while attempts:
+        attempts -= 1
         try:
-            return await _once(line, client, wider)
-        except ReorgDetected as error:
-            if line.chain.finality_tag or depth >= DEEPEST_REORG or low == line.chain.start:
+            return await _once(line, client, Batch(blocks, batch.datasets))
+        except (ReorgDetected, MalformedAnswer) as error:
+            # Blocks that were read before and after a reorganisation do not link either.
+            if line.chain.finality_tag or not attempts:
                 raise
-            log.warning("reorganised chain=%s range=%s reason=%s", line.chain.name, wider, error)
-            depth = max(1, 2 * depth)
+            start = await asyncio.to_thread(line.first_missing, blocks)
+            found = await _fork(line, client, start)
+            if found is None and isinstance(error, ReorgDetected):
+                raise
+            log.warning("again chain=%s range=%s reason=%s", line.chain.name, blocks, error)
+            if found is not None:
+                start = found.start
+            if start >= blocks.stop:
+                return None
+            blocks = BlockRange(start, blocks.stop)
+
+
+async def _fork(line: _Line, client: Client, start: int) -> Reorg | None:
+    """Where the chain left what is merged below a height, once that is forgotten; else None."""
+    if start <= line.chain.start:
+        return None
+    column = line.datasets[0].height_column
+    found = await reorg.find(line.engine, line.chain, client, start - 1, height_column=column)
+    if found is not None:
+        await asyncio.to_thread(
+            reorg.forget, line.engine, line.chain, found, height_column=column, run_id=line.run_id
+        )
+        line.total.reorgs.append(found)
+    return found
 
 
 async def _once(line: _Line, client: Client, batch: Batch) -> None:
@@ -147,6 +174,14 @@ class _Line:
     run_id: str
     on_merge: OnMerge | None
     total: Totals
+
+    def first_missing(self, blocks: BlockRange) -> int:
+        """The first height of a range that one of the datasets lacks, else the range's stop."""
+        chain = replace(
+            self.chain, start=blocks.start, datasets=tuple(d.name for d in self.datasets)
+        )
+        gaps = heights.gaps(self.engine, chain, blocks.stop, limit=1)
+        return min((gap.start for found in gaps.values() for gap in found), default=blocks.stop)
 
     def decode(self, blocks: list[RawBlock]) -> Slice:
         """Blocks as rows; the list is emptied on the way."""

@@ -6,8 +6,9 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from chainflow import heights, line, plan
+from chainflow import clients, datasets, endpoints, heights, line, plan, reorg
 from chainflow.errors import InputError, NotYet
+from chainflow.store import rewind
 from chainflow.types import Batch, BlockRange
 
 if TYPE_CHECKING:
@@ -16,10 +17,43 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
 
     from chainflow.line import OnMerge, Secrets, Totals
+    from chainflow.store.rewind import Reorg
     from chainflow.types import Chain, Heights
 
 # Airflow maps no task wider than 1024, and a manual run may ask for any range.
 _MOST_BATCHES = 1000
+
+
+def settle(
+    engine: Engine, chain: Chain, seen: Heights, connection: Secrets, *, run_id: str
+) -> Reorg | None:
+    """Forget merged blocks that the chain has replaced since; what, or None if it has none.
+
+    Where the chain calls blocks final there is nothing to ask; elsewhere it costs one block, unless
+    there was a reorganisation.
+
+    Raises:
+        TransientError: The node failed for now.
+        ReorgDetected: More was replaced than `max_reorg_blocks`.
+    """
+    if chain.finality_tag or heights.highest(engine, chain) is None:
+        return None
+    (blocks,) = datasets.get(chain.family, ["blocks"])
+    height = rewind.highest(engine, chain, blocks.height_column, seen.head)
+    if height is None:
+        return None
+
+    async def find() -> Reorg | None:
+        found = endpoints.resolve(chain.endpoints, connection)
+        async with clients.connect(chain, found) as client:
+            return await reorg.find(
+                engine, chain, client, height, height_column=blocks.height_column
+            )
+
+    found = asyncio.run(find())
+    if found is not None:
+        reorg.forget(engine, chain, found, height_column=blocks.height_column, run_id=run_id)
+    return found
 
 
 def next_batches(engine: Engine, chain: Chain, seen: Heights) -> tuple[Batch, ...]:
@@ -36,7 +70,7 @@ def next_batches(engine: Engine, chain: Chain, seen: Heights) -> tuple[Batch, ..
 
 
 def manual_batches(
-    engine: Engine, chain: Chain, blocks: BlockRange, datasets: Sequence[str]
+    engine: Engine, chain: Chain, blocks: BlockRange, names: Sequence[str]
 ) -> tuple[Batch, ...]:
     """Exactly this range, merged or not, in batches of the usual size; at most 1000 of them."""
     usual = plan.size(
@@ -45,7 +79,7 @@ def manual_batches(
         costs=heights.costs(engine, chain),
     )
     fewest = -(-len(blocks) // _MOST_BATCHES)
-    return tuple(Batch(part, tuple(datasets)) for part in blocks.split(max(usual, fewest)))
+    return tuple(Batch(part, tuple(names)) for part in blocks.split(max(usual, fewest)))
 
 
 def ingest(
@@ -98,6 +132,7 @@ def sync(
         total.rows.update(part.rows)
         total.size += part.size
         total.seconds += part.seconds
+        total.reorgs += part.reorgs
     return total
 
 

@@ -29,12 +29,16 @@ _MOST_TASKS = 1000
 
 
 class Planned(TypedDict):
-    """One batch on its way to `ingest`, whose arguments these are; `stop` is exclusive."""
+    """One batch on its way to `ingest`, whose arguments these are; `stop` is exclusive.
+
+    `replaced_from` is the lowest height that the chain had replaced after it was merged, if it had.
+    """
 
     chain: dict[str, Any]
     start: int
     stop: int
     datasets: list[str]
+    replaced_from: int | None
 
 
 class Ingested(TypedDict):
@@ -92,6 +96,7 @@ def plan(
     chain: dict[str, Any],
     observed: dict[str, Any],
     params: Mapping[str, Any] | None = None,
+    run_id: str | None = None,
 ) -> list[Planned]:
     """The batches of this run, what is next or what was asked for, each with all its task needs.
 
@@ -99,12 +104,14 @@ def plan(
         chain: The entry as the registry has it now; it goes to every `ingest` of the run.
         observed: Heights, as `observe` returned them.
         params: The run's own; Airflow gives them.
+        run_id: The run's; it goes to the log of reorganisations.
     """
     from chainflow import pipeline
 
     entry, heights = restored(chain), Heights(**observed)
     wanted = _wanted(entry, heights, params or {})
     store = _store()
+    replaced = pipeline.settle(store, entry, heights, _connection, run_id=run_id or "")
     if wanted is None:
         batches = pipeline.next_batches(store, entry, heights)
     else:
@@ -124,6 +131,7 @@ def plan(
             start=batch.blocks.start,
             stop=batch.blocks.stop,
             datasets=list(batch.datasets),
+            replaced_from=replaced.start if replaced and replaced.start in batch.blocks else None,
         )
         for batch in batches
     ]
@@ -135,6 +143,7 @@ def ingest(
     start: int,
     stop: int,
     datasets: list[str],
+    replaced_from: int | None = None,
     run_id: str | None = None,
     ti: Any = None,  # noqa: ANN401 - Airflow's
     outlet_events: Any = None,  # noqa: ANN401 - Airflow's
@@ -142,10 +151,11 @@ def ingest(
     """Fetch, check and merge one range.
 
     Args:
-        chain: As in `Planned`, and so are start, stop and datasets.
+        chain: As in `Planned`, and so are start, stop, datasets and replaced_from.
         start: Lowest height.
         stop: Height to stop before.
         datasets: What to fill.
+        replaced_from: Told to whoever waits for the assets.
         run_id: The run's; it goes to merge_log.
         ti: This task instance.
         outlet_events: Where the assets' updates are told.
@@ -157,10 +167,14 @@ def ingest(
     totals = pipeline.ingest(_store(), entry, wanted, _connection, run_id=run_id or "")
     rows = dict(totals.rows)
     merged = [asset(entry.name, dataset) for dataset in wanted.datasets]
+    lowest = [reorg.start for reorg in totals.reorgs]
+    lowest += [] if replaced_from is None else [replaced_from]
+    told = {"start": start, "stop": stop}
+    told |= {"replaced_from": min(lowest)} if lowest else {}
     # Airflow updates every outlet of a task that succeeds; a backfill of one dataset has but one.
     ti.task.outlets = merged
     for each, dataset in zip(merged, wanted.datasets, strict=True):
-        outlet_events[each].extra = {"start": start, "stop": stop, "rows": rows.get(dataset, 0)}
+        outlet_events[each].extra = {**told, "rows": rows.get(dataset, 0)}
     return Ingested(
         blocks=totals.blocks, rows=rows, bytes=totals.size, seconds=round(totals.seconds, 3)
     )

@@ -15,13 +15,15 @@ import sqlalchemy as sa
 import yaml
 from sqlalchemy.engine import Engine
 
+from chainflow import datasets
 from chainflow.store import database
-from tests.dags import nodes, stack
+from tests.dags import nodes, stack, told
 
 pytestmark = pytest.mark.airflow
 
 DAGS = Path(__file__).parents[2] / "dags"
-CHAINS = ("arbitrum", "avalanche", "celo", "ethereum", "polygon")
+EVM = ("arbitrum", "avalanche", "celo", "ethereum", "polygon")
+CHAINS = (*EVM, "dydx", "noble", "sui", "tron")
 SECRET = "key-that-nobody-may-read"
 
 
@@ -47,7 +49,7 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """Five chains, one that is another chain than its entry says, and one whose node is dead."""
+    """Chains of every family, one that is not what its entry says, and one whose node is dead."""
     folder = tmp_path_factory.mktemp("airflow")
     shutil.copytree(DAGS, folder / "dags", ignore=shutil.ignore_patterns("__pycache__"))
     url = _database(postgres)
@@ -73,6 +75,10 @@ def test_dags_bring_every_chain_to_its_target(world: World) -> None:
     assert states == dict.fromkeys(CHAINS, "success")
     for chain in CHAINS:
         _same_as_the_node(world, chain)
+    for chain in EVM:
+        _same_logs(world, chain)
+    flowing = {chain for (chain,) in world.rows("SELECT DISTINCT chain FROM chainflow.usdc_flows")}
+    assert {"dydx", "ethereum", "noble", "sui", "tron"} <= flowing
     mapped = world.airflow.tasks("ingest_ethereum", runs["ethereum"])
     low, stop = world.nodes.simulations["ethereum"].first, _target(world, "ethereum") + 1
     labels = {t["rendered_map_index"] for t in mapped if t["task_id"] == "ingest"}
@@ -179,35 +185,43 @@ def _add(world: World, name: str, entry: dict[str, Any]) -> None:
 
 def _target(world: World, chain: str) -> int:
     """Where the run should end, by the node's own words and the entry's."""
-    finality = world.nodes.entries[chain]["finality"]
+    simulation, finality = world.nodes.simulations[chain], world.nodes.entries[chain]["finality"]
     if isinstance(finality, dict):
-        return world.nodes.simulations[chain].head - int(finality["confirmations"])
+        return simulation.head - int(finality["confirmations"])
+    if chain not in EVM:
+        return simulation.head - (simulation.finality_blocks if finality == "finalized" else 0)
     tag = "latest" if finality == "head" else finality
     return int(world.nodes.call(chain, "eth_getBlockByNumber", tag, False)["number"], 16)
 
 
 def _same_as_the_node(world: World, chain: str) -> None:
-    blocks, transactions, logs = [], [], []
+    family, start = world.nodes.entries[chain]["family"], world.nodes.simulations[chain].first
+    blocks, transactions = told.READ[family](
+        f"{world.nodes.url}/{chain}", start, _target(world, chain) + 1
+    )
+    assert len(blocks) > 20
+    height = datasets.get(family, ["blocks"])[0].height_column
+    assert blocks == world.rows(f"SELECT {height}, block_hash FROM {chain}.blocks ORDER BY 1")
+    assert transactions == world.rows(
+        f"SELECT {height}, transaction_hash FROM {chain}.transactions"
+        f" ORDER BY {height}, transaction_index"
+    )
+    ((parts,),) = world.rows(
+        f"SELECT count(*) FROM {chain}.blocks above JOIN {chain}.blocks below"
+        f" ON above.{height} = below.{height} + 1 WHERE above.parent_hash <> below.block_hash"
+    )
+    assert parts == 0
+
+
+def _same_logs(world: World, chain: str) -> None:
+    logs = []
     for height in range(world.nodes.simulations[chain].first, _target(world, chain) + 1):
-        block = world.nodes.call(chain, "eth_getBlockByNumber", hex(height), True)
         receipts = world.nodes.call(chain, "eth_getBlockReceipts", hex(height))
-        blocks.append((height, block["hash"], block["parentHash"]))
-        transactions += [
-            (height, int(t["transactionIndex"], 16), t["hash"]) for t in block["transactions"]
-        ]
         logs += [
             (height, int(log["logIndex"], 16), log["address"].lower(), log["data"])
             for receipt in receipts
             for log in receipt["logs"]
         ]
-    assert len(blocks) > 20
-    assert blocks == world.rows(
-        f"SELECT block_number, block_hash, parent_hash FROM {chain}.blocks ORDER BY 1"
-    )
-    assert transactions == world.rows(
-        "SELECT block_number, transaction_index, transaction_hash"
-        f" FROM {chain}.transactions ORDER BY 1, 2"
-    )
     assert logs == world.rows(
         f"SELECT block_number, log_index, address, data FROM {chain}.logs ORDER BY 1, 2"
     )

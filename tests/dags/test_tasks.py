@@ -64,6 +64,7 @@ def _ingest(chain: Chain, low: int, stop: int, *datasets: str) -> tuple[Any, Any
         start=chain.start + low,
         stop=chain.start + stop,
         datasets=list(datasets),
+        replaced_from=None,
     )
     told = _Told()
     ti = SimpleNamespace(task=SimpleNamespace(outlets=[]))

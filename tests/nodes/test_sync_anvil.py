@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import Engine
 
-from chainflow import heights, lag, pipeline
+from chainflow import heights, lag, pipeline, poll
 from chainflow.endpoints import connection_from_environment as no_connection
 from chainflow.errors import ReorgDetected
 from chainflow.testing import anvil
@@ -45,7 +45,7 @@ def chain_of(node: anvil.Anvil, **changes: Any) -> Chain:  # noqa: ANN401 - the 
 
 def sync(engine: Engine, chain: Chain) -> BlockRange:
     """Merge all that is final."""
-    seen = pipeline.observe(engine, chain, no_connection)
+    seen = poll.observe(engine, chain, no_connection)
     blocks = pipeline.wanted_range(chain, seen)
     assert blocks is not None
     pipeline.sync(engine, chain, blocks, no_connection, run_id="test")
@@ -89,7 +89,7 @@ def test_dataset_added_later_is_filled_from_the_start(node: anvil.Anvil, engine:
     """A new word among the datasets is a gap of that dataset alone, and the next run fills it."""
     blocks = sync(engine, chain_of(node, datasets=("blocks", "transactions")))
     more = chain_of(node, datasets=("blocks", "transactions", "logs"))
-    seen = pipeline.observe(engine, more, no_connection)
+    seen = poll.observe(engine, more, no_connection)
     planned = pipeline.next_batches(engine, more, seen)
     assert {batch.datasets for batch in planned} == {("logs",)}
     assert planned[0].blocks.start == blocks.start

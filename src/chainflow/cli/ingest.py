@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from typing import TYPE_CHECKING
 
@@ -77,6 +78,11 @@ def _wanted(engine: Engine, chain: Chain, low: int | None, stop: int | None) -> 
     from chainflow.endpoints import connection_from_environment
 
     seen = poll.observe(engine, chain, connection_from_environment)
+    replaced = pipeline.settle(engine, chain, seen, connection_from_environment, run_id=_run_id())
+    if replaced:
+        click.echo(
+            f"{chain.name}: the chain replaced its blocks from {replaced.start} on", err=True
+        )
     return pipeline.wanted_range(chain, seen, low, stop)
 
 
@@ -85,8 +91,6 @@ def _sync(engine: Engine, chain: Chain, blocks: BlockRange | None) -> None:
     if blocks is None:
         click.echo(f"{chain.name}: nothing is final yet")
         return
-    import secrets
-
     from chainflow import board, pipeline
     from chainflow.endpoints import connection_from_environment
 
@@ -96,7 +100,7 @@ def _sync(engine: Engine, chain: Chain, blocks: BlockRange | None) -> None:
             chain,
             blocks,
             connection_from_environment,
-            run_id=f"sync-{secrets.token_hex(4)}",
+            run_id=_run_id(),
             on_merge=lambda part, _rows: advance(len(part)),
         )
     rows = ", ".join(f"{count:,} {dataset}" for dataset, count in totals.rows.items())
@@ -104,6 +108,10 @@ def _sync(engine: Engine, chain: Chain, blocks: BlockRange | None) -> None:
         f"{chain.name}: merged up to {blocks.last}; {totals.blocks:,} blocks"
         f" in {totals.seconds:.1f} s{f' ({rows})' if rows else ''}"
     )
+
+
+def _run_id() -> str:
+    return f"sync-{secrets.token_hex(4)}"
 
 
 def _missing(engine: Engine, chain: Chain, blocks: BlockRange) -> int:

@@ -1,0 +1,138 @@
+"""Forgetting what a chain has replaced: the only way in which a watermark moves down."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from chainflow.store import control, database
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection, Engine
+
+    from chainflow.types import Chain
+
+_SHRINK = """
+UPDATE chainflow.progress SET merged = merged * int8multirange(int8range(NULL, :start))
+WHERE chain = :chain AND merged_last >= :start
+"""
+
+_LOG = """
+INSERT INTO chainflow.reorg
+  (chain, start, depth, heights, old_hash, new_hash, rows, row_count, run_id)
+SELECT :chain, :start, upper(range_agg(gone)) - :start, range_agg(gone),
+  :old_hash, :new_hash, CAST(:rows AS jsonb), :row_count, :run_id
+FROM (SELECT unnest(merged) * int8range(:start, NULL) AS gone FROM chainflow.progress
+  WHERE chain = :chain AND merged_last >= :start) p
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Reorg:
+    """Where a chain left what is merged.
+
+    Attributes:
+        start: Lowest height that was replaced.
+        old_hash: Hash of the block merged there.
+        new_hash: Hash of the block that the node has there now; None if it has none.
+    """
+
+    start: int
+    old_hash: str
+    new_hash: str | None
+
+
+def rewind(
+    engine: Engine, chain: Chain, reorg: Reorg, *, height_column: str, run_id: str
+) -> dict[str, int]:
+    """Remove a chain's rows from a height on, in one transaction with the log of it.
+
+    Returns:
+        Rows removed, by dataset; empty if the block merged there is no longer the one replaced,
+        because another run has seen to it.
+    """
+    with database.begin(engine) as connection:
+        control.lock(connection, chain, chain.datasets)
+        if _merged_hash(connection, chain, height_column, reorg.start) != reorg.old_hash:
+            return {}
+        names = connection.execute(
+            sa.text(
+                "SELECT dataset FROM chainflow.progress"
+                " WHERE chain = :chain AND merged_last >= :start ORDER BY dataset"
+            ),
+            {"chain": chain.name, "start": reorg.start},
+        ).scalars()
+        removed = {
+            name: _delete(connection, chain, name, height_column, reorg.start)
+            for name in names.all()
+        }
+        _log(connection, chain, reorg, removed, run_id)
+        connection.execute(sa.text(_SHRINK), {"chain": chain.name, "start": reorg.start})
+        control.date_watermark(connection, chain, height_column)
+    return removed
+
+
+def merged_hash(engine: Engine, chain: Chain, height_column: str, height: int) -> str | None:
+    """Hash of the block merged at a height; None where none is."""
+    with database.begin(engine) as connection:
+        return _merged_hash(connection, chain, height_column, height)
+
+
+def highest(engine: Engine, chain: Chain, height_column: str, most: int) -> int | None:
+    """The highest height up to `most` whose block is merged; None if none is."""
+    height = database.quoted(height_column)
+    query = (
+        f"SELECT max({height}) FROM {database.quoted(chain.name, 'blocks')}"
+        f" WHERE chain = :chain AND {height} <= :most"
+    )
+    with database.begin(engine) as connection:
+        found: int | None = connection.execute(
+            sa.text(query), {"chain": chain.name, "most": most}
+        ).scalar()
+    return found
+
+
+def _merged_hash(
+    connection: Connection, chain: Chain, height_column: str, height: int
+) -> str | None:
+    found: str | None = connection.execute(
+        sa.text(
+            f"SELECT block_hash FROM {database.quoted(chain.name, 'blocks')}"
+            f" WHERE chain = :chain AND {database.quoted(height_column)} = :height"
+        ),
+        {"chain": chain.name, "height": height},
+    ).scalar()
+    return found
+
+
+def _delete(
+    connection: Connection, chain: Chain, dataset: str, height_column: str, start: int
+) -> int:
+    done = connection.execute(
+        sa.text(
+            f"DELETE FROM {database.quoted(chain.name, dataset)}"
+            f" WHERE chain = :chain AND {database.quoted(height_column)} >= :start"
+        ),
+        {"chain": chain.name, "start": start},
+    )
+    return int(done.rowcount)
+
+
+def _log(
+    connection: Connection, chain: Chain, reorg: Reorg, removed: dict[str, int], run_id: str
+) -> None:
+    connection.execute(
+        sa.text(_LOG),
+        {
+            "chain": chain.name,
+            "start": reorg.start,
+            "old_hash": reorg.old_hash,
+            "new_hash": reorg.new_hash,
+            "rows": json.dumps(removed),
+            "row_count": sum(removed.values()),
+            "run_id": run_id,
+        },
+    )

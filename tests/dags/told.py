@@ -1,0 +1,77 @@
+"""What a simulated chain's node says of its blocks, read without our clients and decoders."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import zstandard
+
+from chainflow.wire import _base58 as base58
+from chainflow.wire import _sui_messages as sui_messages
+
+Told = tuple[list[tuple[int, str]], list[tuple[int, str]]]
+"""Height and hash of every block; height and hash of every transaction, in the chain's order."""
+
+Read = Callable[[str, int, int], Told]
+"""What a node at a URL tells of the heights from the first up to, not including, the second."""
+
+
+def evm(url: str, start: int, stop: int) -> Told:
+    """Ethereum's JSON-RPC."""
+    blocks, transactions = [], []
+    for height in range(start, stop):
+        params = (hex(height), True)
+        request = {"jsonrpc": "2.0", "id": 1, "method": "eth_getBlockByNumber", "params": params}
+        block = httpx.post(url, json=request).json()["result"]
+        blocks.append((height, block["hash"]))
+        transactions += [(height, one["hash"]) for one in block["transactions"]]
+    return blocks, transactions
+
+
+def tron(url: str, start: int, stop: int) -> Told:
+    """A full node's HTTP API."""
+    blocks, transactions = [], []
+    for height in range(start, stop):
+        block = httpx.post(f"{url}/wallet/getblockbynum", json={"num": height}).json()
+        blocks.append((height, block["blockID"]))
+        transactions += [(height, one["txID"]) for one in block.get("transactions", ())]
+    return blocks, transactions
+
+
+def cosmos(url: str, start: int, stop: int) -> Told:
+    """CometBFT's RPC, by URI."""
+    blocks, transactions = [], []
+    for height in range(start, stop):
+        found = httpx.get(f"{url}/block", params={"height": height}).json()["result"]
+        blocks.append((height, found["block_id"]["hash"]))
+        for raw in found["block"]["data"]["txs"] or ():
+            digest = hashlib.sha256(base64.b64decode(raw)).hexdigest().upper()
+            transactions.append((height, digest))
+    return blocks, transactions
+
+
+def sui(url: str, start: int, stop: int) -> Told:
+    """The checkpoint store; its digests are worked out from what it serves."""
+    blocks, transactions = [], []
+    for height in range(start, stop):
+        packed = httpx.get(f"{url}/{height}.binpb.zst").content
+        raw = zstandard.ZstdDecompressor().decompressobj().decompress(packed)
+        found: Any = sui_messages.Checkpoint.FromString(raw)
+        blocks.append((height, _digest("CheckpointSummary", found.summary.bcs.value)))
+        transactions += [
+            (height, _digest("TransactionData", one.transaction.bcs.value))
+            for one in found.transactions
+        ]
+    return blocks, transactions
+
+
+READ: dict[str, Read] = {"evm": evm, "tron": tron, "cosmos": cosmos, "sui": sui}
+
+
+def _digest(kind: str, bcs: bytes) -> str:
+    digest = hashlib.blake2b(f"{kind}::".encode() + bcs, digest_size=32).digest()
+    return base58.encode(digest)
