@@ -13,9 +13,10 @@ import sqlalchemy as sa
 from airflow.sdk import Asset
 from sqlalchemy.engine import Engine
 
-from chainflow import tasks
+from chainflow import pipeline, tasks
 from chainflow._airflow import AirflowFailException, AirflowNotFoundException
 from chainflow.errors import NodeUnavailable, UnknownConnection
+from chainflow.store.rewind import Reorg
 from chainflow.types import Chain
 from tests.dags import nodes
 
@@ -89,6 +90,22 @@ def test_ingest_updates_the_assets_it_merged(chain: Chain, engine: Engine) -> No
     with engine.connect() as connection:
         runs = connection.execute(sa.text("SELECT DISTINCT run_id FROM chainflow.merge_log"))
         assert [tuple(row) for row in runs] == [("by hand",)]
+
+
+def test_replaced_heights_are_told_to_whoever_waits_for_the_assets(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The batch that fills them again carries the lowest of them to its assets' events."""
+    start = chain.start + 12
+    replaced = Reorg(start, "0xold", "0xnew")
+    monkeypatch.setattr(pipeline, "settle", lambda *_, **__: replaced)
+    plain = tasks.snapshot(chain)
+    planned = tasks.plan(plain, tasks.observe(plain))
+    assert [batch["replaced_from"] for batch in planned] == [None, start, None]
+    told = _Told()
+    ti = SimpleNamespace(task=SimpleNamespace(outlets=[]))
+    tasks.ingest(**planned[1], run_id="by hand", ti=ti, outlet_events=told)
+    assert [told[asset].extra["replaced_from"] for asset in ti.task.outlets] == [start, start]
 
 
 def test_plan_of_a_backfill_takes_the_range_asked_for(chain: Chain) -> None:

@@ -1,4 +1,4 @@
 """The control schema's history, run by `database.upgrade`."""
 
-HEAD = "0003"
+HEAD = "0004"
 """The revision this release works with: the newest in `versions`."""
