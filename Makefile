@@ -9,7 +9,7 @@ ASK := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for found in python3 python3.13 python3.12 python3.11; do \
 	$$found -c '$(ASK)' 2>/dev/null && { echo $$found; break; }; done)
 
-.PHONY: help install demo test check bench matrix node
+.PHONY: help install demo test soak check bench matrix node
 help:  ## This list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile
 
@@ -20,6 +20,10 @@ demo: .venv/installed node  ## Simulated chains into PostgreSQL under a real Air
 
 test: .venv/installed node  ## All tests: on real Airflow, real PostgreSQL and real EVM nodes too
 	$(BIN)/python -m pytest
+
+soak: .venv/installed node  ## The long forms: 200 kills, storms of faults, any interleaving; about an hour
+	CHAINFLOW_SOAK=1 $(BIN)/python -m pytest tests/nodes/test_kill.py tests/nodes/test_faults.py \
+		tests/contract/test_store_machine.py
 
 check: .venv/installed  ## Format, lint, types, and who imports whom
 	$(BIN)/ruff format --check $(CODE)

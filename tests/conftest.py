@@ -75,10 +75,21 @@ def postgres() -> Iterator[str]:
 @pytest.fixture
 def database_url(postgres: str) -> Iterator[str]:
     """URL of a fresh, migrated database."""
-    name = f"test_{secrets.token_hex(6)}"
-    _run(postgres, f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
-    yield _of(postgres, name)
-    _run(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+    with _fresh(postgres) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def shared_url(postgres: str) -> Iterator[str]:
+    """URL of one database for all tests of a module, which clean up after themselves."""
+    with _fresh(postgres) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def shared_engine(shared_url: str) -> Engine:
+    """An engine on it."""
+    return database.engine(shared_url)
 
 
 @pytest.fixture
@@ -93,6 +104,15 @@ def _here(host: str) -> bool:
     except ValueError:
         return host in {"", "localhost", socket.gethostname()}
     return address.is_loopback or address.is_unspecified
+
+
+@contextmanager
+def _fresh(url: str) -> Iterator[str]:
+    """A copy of the template, dropped on leaving."""
+    name = f"test_{secrets.token_hex(6)}"
+    _run(url, f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
+    yield _of(url, name)
+    _run(url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @contextmanager

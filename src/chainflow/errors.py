@@ -19,7 +19,8 @@
           RequestRefused        the node refuses us: its key, its plan, or what was asked
           HeightPruned          the node has dropped that height
           ReorgDetected         a block does not link to the merged one below
-          CheckFailed           staged rows failed a check; nothing was merged
+          CheckFailed           rows failed a check; nothing was merged
+          RowsRefused           a table's own constraints refuse rows; nothing was merged
           StoreOutdated         run `chainflow db upgrade`
 
 The message names chain, range or height, what was expected, what came, and what to do. It never
@@ -121,7 +122,7 @@ class ReorgDetected(TerminalError):
 
 
 class CheckFailed(TerminalError):
-    """Staged rows failed checks; nothing was merged, the staging tables are kept."""
+    """Rows failed checks; nothing was merged, they are kept in staging tables."""
 
     def __init__(self, chain: str, blocks: BlockRange, findings: Sequence[Finding]) -> None:
         lines = "; ".join(
@@ -131,6 +132,10 @@ class CheckFailed(TerminalError):
         self.chain = chain
         self.blocks = blocks
         self.findings = tuple(findings)
+
+
+class RowsRefused(TerminalError):
+    """Rows are not of their range, or break a constraint of their table; nothing was merged."""
 
 
 class StoreOutdated(TerminalError):

@@ -120,7 +120,7 @@ def test_a_node_that_never_answers_is_node_unavailable() -> None:
 
 def test_heights_do_not_wait_for_an_endpoint_that_hangs() -> None:
     """The next one is asked after a time much shorter than a request's; alone, it is an error."""
-    limits = replace(FAST, heights_attempt_seconds=0.8, heights_seconds=0.1)
+    limits = replace(FAST, heights_attempt_seconds=0.8, heights_seconds=10.0)
     slow, well = FakeNode(chain(10)), FakeNode(chain(10))
     slow.react(fake_node.hang(5.0), method="eth_blockNumber", times=ALWAYS)
     assert heights([slow, well], limits=limits).head == 9

@@ -6,15 +6,19 @@ import asyncio
 import gzip
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
+import msgspec
 import pytest
 from aiohttp.test_utils import TestServer
 from aiohttp.web import Application, Request, Response, StreamResponse
 
+from chainflow.clients import _jsonrpc as jsonrpc
 from chainflow.clients._http import Node, Reply, session
+from chainflow.clients._jsonrpc import Call
 from chainflow.clients._pace import DEFAULT, Limits, Pace
 from chainflow.endpoints import Endpoint
 from chainflow.errors import (
@@ -23,6 +27,7 @@ from chainflow.errors import (
     NotYet,
     RateLimited,
     RequestRefused,
+    WorkError,
     WrongChain,
 )
 from tests import fake_node
@@ -275,3 +280,20 @@ def test_get_asks_below_the_endpoints_own_path(
 
     assert asyncio.run(run()).body == b"GET"
     assert seen == [asked]
+
+
+@pytest.mark.parametrize("said", ['"error":%s', '"error":{"code":1,"data":%s}', '"result":%s'])
+def test_an_answer_nested_as_deep_as_can_be_read_is_an_error_of_ours(said: str) -> None:
+    """Around the depth at which Python gives up, what one frame reads the next may not."""
+
+    async def work(node: Node) -> None:
+        for depth in range(880, 1000):
+            nested = "[" * depth + "]" * depth
+            text = '{"id":1,' + said.replace("%s", nested) + "}"
+            fake.react(fake_node.http(200, text), method=METHOD)
+            with suppress(WorkError):
+                [outcome] = await jsonrpc.call(node, [Call(METHOD, ())])
+                assert isinstance(outcome, WorkError | msgspec.Raw)
+
+    fake = FakeNode(chain(1))
+    _with(fake, work)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from chainflow.clients._http import Node
     from chainflow.clients._pace import Limits
+    from chainflow.types import Heights
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +49,8 @@ _TELLING: tuple[type[WorkError], ...] = (
     RequestRefused,
     WrongChain,
 )
+# Whatever is added to a height below it, the store can hold.
+_NO_HEIGHT = 2**62
 _ADVICE: dict[type[WorkError], str] = {
     HeightPruned: "; add an archive node to the chain's endpoints",
     WrongChain: "; correct chain_id or endpoints in the registry",
@@ -108,6 +111,27 @@ class Nodes:
         return min(
             self._nodes,
             key=lambda n: (n.dismissed is not None, n.quiet_seconds() > 0, n.failures),
+        )
+
+    async def heights(self, job: Callable[[Node], Awaitable[Heights]]) -> Heights:
+        """What the first endpoint that answers in time says of its heights.
+
+        Raises:
+            WorkError: As `ask`; a height that no chain has is a MalformedAnswer.
+        """
+
+        async def possible(node: Node) -> Heights:
+            seen = await job(node)
+            for height in (seen.head, seen.finalized or 0):
+                if not 0 <= height < _NO_HEIGHT:
+                    raise MalformedAnswer(f"expected a height, got {height:#x}"[:80])
+            return seen
+
+        return await self.ask(
+            possible,
+            "heights",
+            attempt_seconds=self._limits.heights_attempt_seconds,
+            deadline_seconds=self._limits.heights_seconds,
         )
 
     async def ask(

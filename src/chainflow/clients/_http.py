@@ -15,9 +15,9 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 import aiohttp
 
 from chainflow import __version__
+from chainflow.clients._body import Bodies
 from chainflow.clients._pace import Limits, Pace
 from chainflow.errors import (
-    AnswerTooLarge,
     HeightPruned,
     MalformedAnswer,
     NodeUnavailable,
@@ -80,6 +80,7 @@ class Node:
         self._secrets = _secrets(endpoint)
         self._in_flight = 0
         self._freed = asyncio.Condition()
+        self._body = Bodies(limits).read
         self._successes = 0
         self._halved_at = -math.inf
         self._quiet_until = -math.inf
@@ -139,15 +140,17 @@ class Node:
         """
         return await self._request("GET", path, query or {}, None)
 
+    async def head(self, path: str) -> int:
+        """The HTTP status of what stands at a path, without the thing itself; raises as `get`."""
+        return (await self._request("HEAD", path, {}, None)).status
+
     async def _request(
         self, method: str, path: str, query: Mapping[str, str], body: bytes | None
     ) -> Reply:
         headers = dict(self._endpoint.headers)
         if body is not None:
             headers = {"Content-Type": "application/json", **headers}
-        async with self._slot():
-            if wait := self.quiet_seconds():
-                raise RateLimited(f"to be left alone for {wait:.1f} s", wait)
+        async with self.slot():
             try:
                 async with self._session.request(
                     method,
@@ -157,7 +160,7 @@ class Node:
                     allow_redirects=False,
                 ) as response:
                     wait_seconds = _retry_after(response.headers)
-                    return Reply(response.status, await self._read(response), wait_seconds)
+                    return Reply(response.status, await self._body(response), wait_seconds)
             except TimeoutError:
                 text = f"no answer within {self.limits.request_seconds:g} s"
                 raise NodeUnavailable(text) from None
@@ -176,31 +179,23 @@ class Node:
         return text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}..."
 
     @asynccontextmanager
-    async def _slot(self) -> AsyncIterator[None]:
+    async def slot(self) -> AsyncIterator[None]:
+        """A place among the requests in flight, whatever speaks with the endpoint.
+
+        Raises:
+            RateLimited: The endpoint wants to be left alone.
+        """
         async with self._freed:
             await self._freed.wait_for(lambda: self._in_flight < self.window.size)
             self._in_flight += 1
         try:
+            if wait := self.quiet_seconds():
+                raise RateLimited(f"to be left alone for {wait:.1f} s", wait)
             yield
         finally:
             self._in_flight -= 1
             async with self._freed:
                 self._freed.notify_all()
-
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
-        most = self.limits.body_bytes
-        parts: list[bytes] = []
-        size = response.content_length or 0
-        if size <= most:
-            size = 0
-            async for part in response.content.iter_any():
-                parts.append(part)
-                size += len(part)
-                if size > most:
-                    break
-        if size > most:
-            raise AnswerTooLarge(f"the answer is larger than {most} bytes")
-        return b"".join(parts)
 
 
 @asynccontextmanager
@@ -214,6 +209,7 @@ async def session(limits: Limits) -> AsyncIterator[aiohttp.ClientSession]:
             total=limits.request_seconds, sock_connect=limits.connect_seconds
         ),
         read_bufsize=2**20,
+        auto_decompress=False,
     ) as opened:
         yield opened
 
@@ -253,6 +249,8 @@ def _words(error: Exception) -> str:
         case aiohttp.ClientConnectorError():
             reason = error.os_error
             return f"cannot connect: {reason.strerror or type(reason).__name__}"
+        case aiohttp.ClientResponseError():
+            return "an answer that is no HTTP"
         case OSError():
             return f"connection broken: {error.strerror or type(error).__name__}"
     return type(error).__name__

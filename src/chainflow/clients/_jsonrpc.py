@@ -17,7 +17,7 @@ from chainflow.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from chainflow.clients._http import Node, Reply
 
@@ -31,7 +31,7 @@ class Call(NamedTuple):
     """One call; `about` names in errors what it is for, such as `height 105`."""
 
     method: str
-    params: tuple[Any, ...]
+    params: tuple[Any, ...] | Mapping[str, Any]
     about: str = ""
 
 
@@ -193,7 +193,10 @@ def _error(node: Node, answer: _Answer, reply: Reply, prefix: str = "") -> WorkE
 
 def _code_and_words(error: msgspec.Raw) -> tuple[int, str]:
     """A JSON-RPC error's code and all its text; some gateways put a bare string in its place."""
-    said = msgspec.json.decode(error)
+    try:
+        said = msgspec.json.decode(error)
+    except RecursionError:  # passed over when the envelope was read, from a few frames above
+        return 0, "an error nested too deep to be read"
     if not isinstance(said, dict):
         return 0, str(said)
     code = said.get("code")

@@ -42,7 +42,7 @@ _PHRASES: tuple[tuple[type[WorkError], str], ...] = (
         r"method.{0,80}(not (been )?(found|available|supported|whitelisted|allowed|enabled"
         r"|implemented|exist)|does(n't| not) exist|disabled|unavailable|not included)"
         r"|(unsupported|unknown|unavailable|invalid|no such) method|api.{0,12}disabled"
-        r"|whitelisted|not (yet )?(supported|implemented)|current plan",
+        r"|whitelisted|not (yet )?(supported|implemented)|current plan|not persisting",
     ),
     (
         HeightPruned,
@@ -54,13 +54,14 @@ _PHRASES: tuple[tuple[type[WorkError], str], ...] = (
         r"(header|block|receipts?|transaction|height|resource)s?\b.{0,80}"
         r"(not (be )?(found|available|known|exist)|does(n't| not) exist)|unknown block"
         r"|unfinalized data|after last accepted|invalid block height|beyond.{0,20}head"
-        r"|future block|not yet",
+        r"|future block|not yet|less than or equal to the current|could not find results",
     ),
     (
         RequestRefused,
         r"api.?key|unauthori[sz]ed|forbidden|authenticat|not allowed|access denied|permission"
         r"|project.{0,20}(disabled|not found)|execution reverted|hex string"
-        r"|invalid (argument|params?|request|json)|parse error|validation error",
+        r"|invalid (argument|params?|request|json)|parse error|validation error"
+        r"|must be greater than",
     ),
 )
 _BY_TEXT = tuple((kind, re.compile(phrase)) for kind, phrase in _PHRASES)

@@ -84,12 +84,7 @@ class CosmosClient:
 
     async def heights(self) -> Heights:
         """The newest height, final like every block that a node of this family has."""
-        return await self._nodes.ask(
-            self._heights,
-            "heights",
-            attempt_seconds=self._limits.heights_attempt_seconds,
-            deadline_seconds=self._limits.heights_seconds,
-        )
+        return await self._nodes.heights(self._heights)
 
     async def fetch(
         self, blocks: BlockRange, datasets: Collection[str]

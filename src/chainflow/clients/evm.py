@@ -82,12 +82,7 @@ class EvmClient:
 
     async def heights(self) -> Heights:
         """The newest height, and that of the chain's finality tag."""
-        return await self._nodes.ask(
-            self._heights,
-            "heights",
-            attempt_seconds=self._limits.heights_attempt_seconds,
-            deadline_seconds=self._limits.heights_seconds,
-        )
+        return await self._nodes.heights(self._heights)
 
     async def fetch(
         self, blocks: BlockRange, datasets: Collection[str]

@@ -115,13 +115,7 @@ class SuiClient:
 
     async def heights(self) -> Heights:
         """The newest checkpoint, which is final."""
-        head = await self._nodes.ask(
-            lambda node: self._sources[node].head(),
-            "heights",
-            attempt_seconds=self._limits.heights_attempt_seconds,
-            deadline_seconds=self._limits.heights_seconds,
-        )
-        return Heights(head, head)
+        return await self._nodes.heights(self._heights)
 
     async def fetch(
         self, blocks: BlockRange, datasets: Collection[str]
@@ -139,6 +133,10 @@ class SuiClient:
         async with aclosing(found):
             async for block in found:
                 yield block
+
+    async def _heights(self, node: Node) -> Heights:
+        head = await self._sources[node].head()
+        return Heights(head, head)
 
     async def _read(
         self, blocks: BlockRange, parent: str | None, *, objects: bool

@@ -70,12 +70,7 @@ class TronClient:
 
     async def heights(self) -> Heights:
         """The newest height, and the solidified one where the chain's entry asks for it."""
-        return await self._nodes.ask(
-            self._heights,
-            "heights",
-            attempt_seconds=self._limits.heights_attempt_seconds,
-            deadline_seconds=self._limits.heights_seconds,
-        )
+        return await self._nodes.heights(self._heights)
 
     async def fetch(
         self, blocks: BlockRange, datasets: Collection[str]
