@@ -140,7 +140,7 @@ async def _once(line: _Line, client: Client, batch: Batch) -> None:
     merging: asyncio.Task[None] | None = None
     try:
         async with aclosing(client.fetch(batch.blocks, batch.datasets)) as blocks:
-            async for part in _slices(blocks):
+            async for part in slices(blocks):
                 slice_ = await asyncio.to_thread(line.decode, part)
                 if merging:
                     await merging
@@ -150,7 +150,7 @@ async def _once(line: _Line, client: Client, batch: Batch) -> None:
             await merging
 
 
-async def _slices(blocks: AsyncGenerator[RawBlock, None]) -> AsyncGenerator[list[RawBlock], None]:
+async def slices(blocks: AsyncGenerator[RawBlock, None]) -> AsyncGenerator[list[RawBlock], None]:
     """Consecutive blocks, as many as stay within a slice's bytes; at least one."""
     part: list[RawBlock] = []
     size = 0
@@ -185,8 +185,11 @@ class _Line:
 
     def decode(self, blocks: list[RawBlock]) -> Slice:
         """Blocks as rows; the list is emptied on the way."""
-        rows = tables_of.decode(self.datasets, blocks)
         range_ = BlockRange(blocks[0].height, blocks[-1].height + 1)
+        try:
+            rows = tables_of.decode(self.datasets, blocks)
+        except MalformedAnswer as error:
+            raise MalformedAnswer(f"{self.chain.name} {range_}: {error}") from error
         size = sum(block.size for block in blocks)
         blocks.clear()
         return batches.Slice(self.chain, range_, self.datasets, rows, size)

@@ -47,7 +47,7 @@ async def find(
         height_column: What the family calls the height.
 
     Returns:
-        None if the node's block at `height` is the merged one, or none is merged there.
+        None if the node's block at `height` is the merged one.
 
     Raises:
         ReorgDetected: The branches part more than `max_reorg_blocks` below.
@@ -59,9 +59,10 @@ async def find(
         blocks = BlockRange(max(lowest, stop - size), stop)
         for at, theirs in reversed(await _hashes(client, blocks)):
             ours = await asyncio.to_thread(rewind.merged_hash, engine, chain, height_column, at)
-            if ours is None or ours == theirs:
+            if ours == theirs:
                 return found
-            found = Reorg(at, ours, theirs)
+            # Where no row is merged there is nothing to compare, but there may be below.
+            found = found if ours is None else Reorg(at, ours, theirs)
         stop, size = blocks.start, 2 * size
     if found is not None and height - found.start >= chain.max_reorg_blocks:
         raise ReorgDetected(

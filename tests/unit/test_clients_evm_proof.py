@@ -124,8 +124,8 @@ _DERIVED = {
     | {"epoch", "timestampNano"},
     "transactions": {"blockTimestamp"},
     "receipts": {"effectiveGasPrice", "to", "contractAddress", "gasUsedForL1", "l1BlockNumber"},
-    # These the tables count or take from the block: docs/decisions/0032.
-    "logs": {"logIndex", "blockNumber", "blockTimestamp"},
+    # The tables take it from the block, and keep what differs in `extra`.
+    "logs": {"blockTimestamp"},
 }
 # What a type's encoding does not hold: the price paid, not bid; an internal transaction's fillings.
 _UNSIGNED = {

@@ -107,6 +107,8 @@ def _check_logs(
     for log in receipt.logs:
         if log.block_hash != block.hash:
             fault = f"is of block {log.block_hash[:66]}"
+        elif log.block_number != block.number:
+            fault = f"is of height {log.block_number[:20]}"
         elif log.removed:
             fault = "is marked removed"
         elif log.transaction_hash != receipt.transaction_hash and not (

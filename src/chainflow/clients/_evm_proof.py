@@ -122,6 +122,7 @@ class Proof:
         )
         if by_root:
             roots.check_receipts(block, receipts, height)
+            roots.check_log_indexes(receipts, height)
         if "bloom" in parts and not (by_root and vouched):
             blooms = [one.logs_bloom for one in receipts] if settles_others else [block.logs_bloom]
             claimed = roots.made(height, "logsBloom", _together, blooms)

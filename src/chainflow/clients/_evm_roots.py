@@ -79,6 +79,28 @@ def check_receipts(block: Block, receipts: Sequence[Receipt], height: int) -> No
     same(height, "receiptsRoot", block.receipts_root, _root(encoded), "hashes")
 
 
+def check_log_indexes(receipts: Sequence[Receipt], height: int) -> None:
+    """Refuse logs that are not numbered in their order, through the block or each transaction.
+
+    No root holds the index, but it is a key: two logs would stand in each other's place.
+
+    Raises:
+        MalformedAnswer: The block's first log with another index.
+    """
+    given = [log.log_index for one in receipts for log in one.logs]
+    through = [hex(index) for index in range(len(given))]
+    if given == through:
+        return
+    in_each = [hex(index) for one in receipts for index in range(len(one.logs))]
+    numbers = made(height, "logIndex", lambda: [hex(quantity(text)) for text in given])
+    if numbers in (through, in_each):
+        return
+    at = next(index for index, text in enumerate(numbers) if text != through[index])
+    raise MalformedAnswer(
+        f"height {height}: log {at} of the block has the index {given[at][:20]}{advice('hashes')}"
+    )
+
+
 def check_withdrawals(block: Block, height: int) -> None:
     """Refuse withdrawals that are not those of withdrawalsRoot.
 

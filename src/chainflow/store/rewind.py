@@ -76,36 +76,52 @@ def rewind(
 
 
 def merged_hash(engine: Engine, chain: Chain, height_column: str, height: int) -> str | None:
-    """Hash of the block merged at a height; None where none is."""
+    """Hash of the block whose rows are merged at a height; None where there is no row."""
     with database.begin(engine) as connection:
         return _merged_hash(connection, chain, height_column, height)
 
 
 def highest(engine: Engine, chain: Chain, height_column: str, most: int) -> int | None:
-    """The highest height up to `most` whose block is merged; None if none is."""
+    """The highest height up to `most` that has a merged row; None if none has."""
     height = database.quoted(height_column)
-    query = (
-        f"SELECT max({height}) FROM {database.quoted(chain.name, 'blocks')}"
-        f" WHERE chain = :chain AND {height} <= :most"
-    )
     with database.begin(engine) as connection:
-        found: int | None = connection.execute(
-            sa.text(query), {"chain": chain.name, "most": most}
-        ).scalar()
-    return found
+        found = [
+            connection.execute(
+                sa.text(
+                    f"SELECT max({height}) FROM {database.quoted(chain.name, name)}"
+                    f" WHERE chain = :chain AND {height} <= :most"
+                ),
+                {"chain": chain.name, "most": most},
+            ).scalar()
+            for name in _merged(connection, chain)
+        ]
+    return max((one for one in found if one is not None), default=None)
+
+
+def _merged(connection: Connection, chain: Chain) -> list[str]:
+    """The chain's datasets of which anything is merged."""
+    query = (
+        "SELECT dataset FROM chainflow.progress WHERE chain = :chain AND merged_last IS NOT NULL"
+        " ORDER BY dataset"
+    )
+    return list(connection.execute(sa.text(query), {"chain": chain.name}).scalars())
 
 
 def _merged_hash(
     connection: Connection, chain: Chain, height_column: str, height: int
 ) -> str | None:
-    found: str | None = connection.execute(
-        sa.text(
-            f"SELECT block_hash FROM {database.quoted(chain.name, 'blocks')}"
-            f" WHERE chain = :chain AND {database.quoted(height_column)} = :height"
-        ),
-        {"chain": chain.name, "height": height},
-    ).scalar()
-    return found
+    # Every row names its block's hash, and `blocks` need not be merged where others are.
+    for name in _merged(connection, chain):
+        found: str | None = connection.execute(
+            sa.text(
+                f"SELECT block_hash FROM {database.quoted(chain.name, name)}"
+                f" WHERE chain = :chain AND {database.quoted(height_column)} = :height LIMIT 1"
+            ),
+            {"chain": chain.name, "height": height},
+        ).scalar()
+        if found is not None:
+            return found
+    return None
 
 
 def _delete(
