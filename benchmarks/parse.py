@@ -16,7 +16,7 @@ import chainflow
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Line = tuple[str, str, str]  # what, measured, wanted
+    from benchmarks.runs import Line
 
 CHAINS = 15
 RUNS = 5

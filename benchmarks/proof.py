@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from benchmarks.node import CHAIN_ID, START, answers
+from benchmarks.samples import SAMPLES, answers
 from chainflow.clients import _evm_headers, _evm_receipts, _evm_roots
 from chainflow.clients._evm_proof import Proof
 from chainflow.types import Chain, Verify
@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    Line = tuple[str, str, str]  # what, measured, wanted
+    from benchmarks.runs import Line
+
     Decoded = tuple[evm.Block, list[evm.Receipt]]
 
+_SAMPLE = SAMPLES["ethereum"]
 BLOCKS = 50
 RUNS = 5
 # The volume of the talk: 1.42 GB a minute.
@@ -27,19 +29,20 @@ _MEGABYTE = 1e6
 
 def measure(_: Path) -> list[Line]:
     """Lines of the table."""
-    served = answers(BLOCKS)
-    blocks = [_decoded(served, height) for height in range(START, START + BLOCKS)]
-    size = sum(map(len, served.values())) / BLOCKS
+    served = answers(_SAMPLE)[:BLOCKS]
+    blocks = [_decoded(sent) for sent in served]
+    size = sum(len(part) for sent in served for part in sent) / BLOCKS
     hashes, roots = Proof(_chain("hashes")), Proof(_chain("roots"))
-    decode_ms = _milliseconds(lambda at, *_: _decoded(served, START + at), blocks)
+    decode_ms = _milliseconds(lambda at, *_: _decoded(served[at]), blocks)
     hashes_ms = _milliseconds(lambda at, b, r: _afresh(at, hashes, b, r), blocks)
-    roots_ms = _milliseconds(lambda at, b, r: roots.check(b, r, START + at), blocks)
+    roots_ms = _milliseconds(lambda at, b, r: roots.check(b, r, _SAMPLE.start + at), blocks)
     header_ms = _milliseconds(lambda _, b, __: _evm_headers.block_hash(b), blocks)
     transactions_ms = _milliseconds(
-        lambda at, b, _: _evm_roots.check_transactions(b, len(b.transactions), START + at), blocks
+        lambda at, b, _: _evm_roots.check_transactions(b, len(b.transactions), _SAMPLE.start + at),
+        blocks,
     )
     receipts_ms = _milliseconds(
-        lambda at, b, r: _evm_roots.check_receipts(b, r, START + at), blocks
+        lambda at, b, r: _evm_roots.check_receipts(b, r, _SAMPLE.start + at), blocks
     )
     share = roots_ms / 1000 * _BYTES_PER_SECOND / size
     return [
@@ -54,19 +57,19 @@ def measure(_: Path) -> list[Line]:
 
 
 def _chain(verify: Verify) -> Chain:
-    return Chain("bench", "evm", CHAIN_ID, 5.0, verify=verify)
+    return Chain("bench", "evm", _SAMPLE.chain_id, 5.0, verify=verify)
 
 
-def _decoded(served: dict[tuple[str, int], bytes], height: int) -> Decoded:
-    block = evm.decode_block(served["eth_getBlockByNumber", height])
-    return block, evm.decode_receipts(served["eth_getBlockReceipts", height])
+def _decoded(sent: tuple[bytes, ...]) -> Decoded:
+    block, receipts = sent
+    return evm.decode_block(block), evm.decode_receipts(receipts)
 
 
 def _afresh(at: int, proof: Proof, block: evm.Block, receipts: list[evm.Receipt]) -> None:
     """Prove the first block of a run without what the run before has left in the cache."""
     if at == 0:
         _evm_receipts.bits_of.cache_clear()
-    proof.check(block, receipts, START + at)
+    proof.check(block, receipts, _SAMPLE.start + at)
 
 
 def _milliseconds(

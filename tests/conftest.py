@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import logging
 import os
 import secrets
 import shutil
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +25,7 @@ from sqlalchemy.engine import Engine
 from chainflow.store import database
 
 _TEMPLATE = "chainflow_template"
+_MEMORY_BYTES = 4 * 2**30
 # The data die with the session, so nothing needs to reach the disk.
 _CARELESS = ("fsync = off", "synchronous_commit = off", "full_page_writes = off", "autovacuum=off")
 
@@ -47,6 +50,23 @@ def loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", look_up_here)
 
 
+@pytest.fixture(autouse=True)
+def usual_stack() -> None:
+    """Python's usual limit of recursion.
+
+    py_ecc, which comes with web3, raises it beyond what the stack holds: deep JSON in a later test
+    would end the process instead of raising.
+    """
+    sys.setrecursionlimit(1000)
+
+
+@pytest.fixture(autouse=True)
+def usual_log() -> Iterator[None]:
+    """What the clients log, whatever a command in this process has made of it."""
+    yield
+    logging.getLogger("chainflow.clients").setLevel(logging.NOTSET)
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """URL of a server of this session; its database `chainflow_template` has the control schema.
@@ -60,7 +80,7 @@ def postgres() -> Iterator[str]:
         with _template(url):
             yield url
         return
-    folder = Path(tempfile.mkdtemp(prefix="chainflow-"))
+    folder = Path(tempfile.mkdtemp(prefix="chainflow-", dir=_memory()))
     server = get_server(folder / "pg")
     url = str(server.get_uri())
     for setting in _CARELESS:
@@ -96,6 +116,13 @@ def shared_engine(shared_url: str) -> Engine:
 def engine(database_url: str) -> Engine:
     """An engine on a fresh, migrated database."""
     return database.engine(database_url)
+
+
+def _memory() -> Path | None:
+    """Where files are kept in memory, if it is large enough: a new database is 300 of them."""
+    memory = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > _MEMORY_BYTES
+    return memory if roomy and os.access(memory, os.W_OK) else None
 
 
 def _here(host: str) -> bool:

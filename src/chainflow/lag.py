@@ -11,7 +11,11 @@ import sqlalchemy as sa
 from chainflow.store import database
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sqlalchemy.engine import Engine
+
+    from chainflow.types import Chain
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +67,15 @@ class Volume:
 _SPANS = {"minute": "1 minute", "hour": "1 hour", "day": "1 day", "month": "30 days"}
 
 
-def rows(engine: Engine) -> list[Lag]:
-    """One row per chain the store knows, by name."""
+def rows(engine: Engine, chains: Iterable[Chain] | None = None) -> list[Lag]:
+    """One row per chain the store knows, by name; or those of the given chains, in their order."""
     columns = ", ".join(column.name for column in fields(Lag))
     with database.begin(engine) as connection:
         found = connection.execute(sa.text(f"SELECT {columns} FROM chainflow.lag ORDER BY chain"))
-        return [Lag(*row) for row in found]
+        known = {row[0]: Lag(*row) for row in found}
+    if chains is None:
+        return list(known.values())
+    return [known[chain.name] for chain in chains if chain.name in known]
 
 
 def volume(engine: Engine) -> list[Volume]:

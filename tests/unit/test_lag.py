@@ -243,6 +243,13 @@ def test_rows_come_by_name(engine: Engine) -> None:
     assert [row.chain for row in lag.rows(engine)] == sorted(names)
 
 
+def test_rows_of_given_chains_come_in_their_order(engine: Engine) -> None:
+    """Other chains of the store, and chains that it does not know, are left out."""
+    zeta, alpha, mu, new = (replace(CHAIN, name=name) for name in ("zeta", "alpha", "mu", "new"))
+    heights.register(engine, [alpha, mu, zeta])
+    assert [row.chain for row in lag.rows(engine, [zeta, new, alpha])] == ["zeta", "alpha"]
+
+
 def test_lag_has_the_views_columns_and_every_one_is_explained(engine: Engine) -> None:
     """Lag names the view's columns in order; each has a comment and stands in docs/tables.md."""
     described = small.ask(

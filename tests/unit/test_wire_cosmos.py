@@ -12,7 +12,7 @@ import pytest
 
 from chainflow.errors import MalformedAnswer
 from chainflow.wire import cosmos
-from chainflow.wire._cosmos_extra import Wire
+from chainflow.wire._extra import Wire
 from tests.cosmos import block, event, read, result, results_of
 
 Json = dict[str, Any]

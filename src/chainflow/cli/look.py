@@ -99,5 +99,4 @@ def _polled(engine: Engine, chains: Collection[Chain]) -> list[Lag]:
     from chainflow.endpoints import connection_from_environment
 
     poll.observe_all(engine, chains, connection_from_environment)
-    rows = {row.chain: row for row in lag.rows(engine)}
-    return [rows[chain.name] for chain in chains if chain.name in rows]
+    return lag.rows(engine, chains)

@@ -23,7 +23,7 @@ from chainflow.datasets._views import MESSAGE
 from chainflow.types import Column
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from chainflow.types import ColumnType
 
@@ -235,37 +235,6 @@ def mint(
     )
 
 
-def pair(events: Iterable[Event]) -> list[tuple[int, dict[str, Any]]]:
-    """Burns and mints of one transaction, each with what its message says.
-
-    A burn's message is the nearest one before it that fits; a mint's receipt the nearest one after
-    it. A burn or mint whose other event is missing keeps what it says itself.
-
-    Args:
-        events: In the order of the transaction.
-
-    Returns:
-        Positions of the token messenger's events, ascending, and their columns.
-    """
-    waiting: dict[str, list[Event]] = {"sent": [], "mint": []}
-    rows: dict[int, dict[str, Any]] = {}
-    for event in events:
-        if event.kind in ("burn", "mint"):
-            rows[event.position] = dict(event.said)
-        if event.kind in waiting:
-            waiting[event.kind].append(event)
-            continue
-        other = _take(waiting["sent" if event.kind == "burn" else "mint"], event)
-        if other is None:
-            continue
-        row, message = (event, other) if event.kind == "burn" else (other, event)
-        rows[row.position] = {
-            **message.said,
-            **{k: v for k, v in row.said.items() if v is not None},
-        }
-    return sorted(rows.items())
-
-
 def arrays(rows: Sequence[Mapping[str, Any]]) -> dict[str, pa.Array[Any]]:
     """What rows say, column by column; null where they do not."""
     return {
@@ -277,14 +246,6 @@ def _array(kind: ColumnType, values: list[Any]) -> pa.Array[Any]:
     if kind == "numeric":
         values = [None if value is None else str(value) for value in values]
     return pa.array(values, ARROW_TYPES[kind])
-
-
-def _take(waiting: list[Event], event: Event) -> Event | None:
-    """The newest of those waiting that fits, no longer waiting."""
-    for at in reversed(range(len(waiting))):
-        if waiting[at].fits(event):
-            return waiting.pop(at)
-    return None
 
 
 def _hex(raw: bytes) -> str:

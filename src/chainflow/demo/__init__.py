@@ -101,35 +101,33 @@ def _follow(
     with Live(console=console, auto_refresh=False, transient=True) as live:
         while missing:
             running.require_running()
-            rows = {row.chain: row for row in lag.rows(engine) if row.chain in wanted}
-            goals |= {
-                row.chain: row.target for row in rows.values() if row.target is not None
-            } | goals
-            missing = {name for name in wanted if not _arrived(rows[name], goals.get(name))}
+            rows = lag.rows(engine, chains.chains.values())
+            goals = {row.chain: row.target for row in rows if row.target is not None} | goals
+            missing = wanted - {r.chain for r in rows if _arrived(r, goals.get(r.chain))}
             elapsed = time.monotonic() - began
             line = f"{elapsed:.0f} s: {len(wanted - missing)} of {len(wanted)} chains are synced"
-            live.update(Group(board.render(list(rows.values())), line), refresh=True)
+            live.update(Group(board.render(rows), line), refresh=True)
             if not console.is_terminal and time.monotonic() - told > _TOLD_EVERY_SECONDS:
                 told = time.monotonic()
                 console.print(line)
             if missing and elapsed > _LIMIT_SECONDS:
                 raise WorkError(_why_not(running, missing))
             time.sleep(_REFRESH_SECONDS)
-    console.print(board.render(lag.rows(engine)))
+    console.print(board.render(lag.rows(engine, chains.chains.values())))
     _tell_what(console, wanted, elapsed)
     if not once:
         console.print("Everything stays up; Ctrl-C ends it.")
         with suppress(KeyboardInterrupt):
-            _watch(console, engine, running)
+            _watch(console, engine, running, chains)
         console.print("Everything is being stopped.")
 
 
-def _watch(console: Console, engine: Engine, running: airflow.Airflow) -> None:
+def _watch(console: Console, engine: Engine, running: airflow.Airflow, chains: Registry) -> None:
     """Show the table until Ctrl-C."""
     with Live(console=console, auto_refresh=False, transient=True) as live:
         while True:
             running.require_running()
-            live.update(board.render(lag.rows(engine)), refresh=True)
+            live.update(board.render(lag.rows(engine, chains.chains.values())), refresh=True)
             time.sleep(_REFRESH_SECONDS * 5)
 
 

@@ -41,14 +41,20 @@ class RpcError(Exception):
 
 
 def generate(
-    chain_id: int, blocks: int, *, seed: int = 7, start: int = 21_000_000, time: int = 1_729_300_000
+    chain_id: int,
+    blocks: int,
+    *,
+    seed: int = 7,
+    start: int = 21_000_000,
+    time: int = 1_729_300_000,
+    transactions: int = HEAVY,
 ) -> Iterator[tuple[bytes, bytes]]:
     """Blocks as heavy as mainnet's (160 transactions, 370 logs), each with its receipts, as JSON.
 
     What eth_getBlockByNumber(height, true) and eth_getBlockReceipts(height) answer, for consecutive
-    heights from `start`, twelve seconds apart.
+    heights from `start`, twelve seconds apart. `transactions` is how many a block has on average.
     """
-    maker = _Maker(_evm_profiles.profile(chain_id), seed, HEAVY)
+    maker = _Maker(_evm_profiles.profile(chain_id), seed, transactions)
     parent = bytes(32)
     for i in range(blocks):
         seconds = time + 12.0 * i

@@ -31,10 +31,18 @@ _NOTHING_BELOW = (0, 0, 0, 0)
 
 
 def generate(
-    blocks: int, *, seed: int = 7, start: int = 300_000_000, time: float = 1_795_000_000.0
+    blocks: int,
+    *,
+    seed: int = 7,
+    start: int = 300_000_000,
+    time: float = 1_795_000_000.0,
+    transactions: int = HEAVY,
 ) -> Iterator[bytes]:
-    """Files of consecutive checkpoints as heavy as mainnet's (ten transactions), four a second."""
-    maker = _Maker("bench", seed, HEAVY)
+    """Files of consecutive checkpoints (ten transactions, 19 kB unpacked), four a second.
+
+    `transactions` is how many users send at most; at least half as many are sent.
+    """
+    maker = _Maker("bench", seed, transactions)
     below = Link(start - 1, None, 10 * start, _NOTHING_BELOW)
     for i in range(blocks):
         below, body = maker.make(below, time + i / 4)

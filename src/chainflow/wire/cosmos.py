@@ -17,7 +17,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from chainflow.errors import MalformedAnswer
 from chainflow.wire._cosmos_dialect import is_base64, settle, unwrapped
-from chainflow.wire._cosmos_extra import Wire, decode, strict
+from chainflow.wire._extra import Wire, decode, strict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

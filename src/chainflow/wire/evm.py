@@ -1,9 +1,7 @@
 """An EVM node's blocks and receipts as structs.
 
 Quantities stay the hex text they came as; datasets turn them into numbers column by column. Fields
-that no struct names are kept, as JSON text, in `extra`: a new fork or transaction type loses
-nothing. Most blocks have none, so they are decoded once, strictly; only what holds an unknown field
-is decoded a second time to collect it.
+that no struct names are kept, as JSON text, in `extra`.
 
 Source: ethereum/execution-apis (Block, Transaction, Receipt, Log); the extras of OP stack, Arbitrum
 and Celo nodes as recorded in tests/data/evm.
@@ -11,25 +9,14 @@ and Celo nodes as recorded in tests/data/evm.
 
 from __future__ import annotations
 
-from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar
-
 import msgspec
 
 from chainflow.errors import MalformedAnswer
-
-# Our own key inside the node's object. A node's field of that name must not pass for ours, so its
-# declared type admits nothing but null; the text is set once the rest is decoded.
-_EXTRA = "chainflow:extra"
+from chainflow.wire import _extra
 
 
-class Wire(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True, gc=False):
+class Wire(_extra.Wire, rename="camel", kw_only=True):
     """What every struct of this family has: the fields it does not name, as JSON text."""
-
-    if TYPE_CHECKING:
-        extra: str | None = None
-    else:
-        extra: None = msgspec.field(name=_EXTRA, default=None)
 
 
 class Log(Wire, kw_only=True):
@@ -150,7 +137,7 @@ class Block(Wire, kw_only=True):
     parent_beacon_block_root: str | None = None
     requests_hash: str | None = None
     l1_block_number: str | None = None
-    uncles: list[str] = []
+    uncles: list[str] = []  # noqa: RUF012 - msgspec copies it
     withdrawals: list[Withdrawal] | None = None
     transactions: list[Transaction]
 
@@ -162,19 +149,6 @@ class Payload(msgspec.Struct, gc=False):
     receipts: list[Receipt]
 
 
-_T = TypeVar("_T")
-_W = TypeVar("_W", bound=Wire)
-_BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_block = msgspec.json.Decoder(Block)
-_receipts = msgspec.json.Decoder(list[Receipt])
-_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_array = msgspec.json.Decoder(list[msgspec.Raw])
-_NESTED: dict[type[Wire], dict[str, type[Wire]]] = {
-    Block: {"transactions": Transaction, "withdrawals": Withdrawal},
-    Receipt: {"logs": Log},
-}
-
-
 def decode_block(answer: bytes | msgspec.Raw) -> Block:
     """A block with full transactions.
 
@@ -182,10 +156,7 @@ def decode_block(answer: bytes | msgspec.Raw) -> Block:
         MalformedAnswer: Not JSON, or a required field is missing or has another type; the message
             names its path.
     """
-    try:
-        return _block.decode(answer)
-    except _BROKEN:
-        return _tolerant(Block, answer, "$")
+    return _extra.decode(Block, answer)
 
 
 def decode_receipts(answer: bytes | msgspec.Raw) -> list[Receipt]:
@@ -194,10 +165,7 @@ def decode_receipts(answer: bytes | msgspec.Raw) -> list[Receipt]:
     Raises:
         MalformedAnswer: As `decode_block`.
     """
-    try:
-        return _receipts.decode(answer)
-    except _BROKEN:
-        return _rows(Receipt, answer, "$")
+    return _extra.decode_list(Receipt, answer)
 
 
 def decode_transaction(answer: bytes | msgspec.Raw) -> Transaction:
@@ -206,7 +174,7 @@ def decode_transaction(answer: bytes | msgspec.Raw) -> Transaction:
     Raises:
         MalformedAnswer: As `decode_block`.
     """
-    return _row(Transaction, answer, "$")
+    return _extra.decode(Transaction, answer)
 
 
 def quantity(text: str) -> int:
@@ -221,70 +189,3 @@ def quantity(text: str) -> int:
     except ValueError:
         pass
     raise MalformedAnswer(f"{text[:80]!r} is not a hex quantity")
-
-
-def _decode(decoder: msgspec.json.Decoder[_T], answer: bytes | msgspec.Raw, path: str) -> _T:
-    try:
-        return decoder.decode(answer)
-    except _BROKEN as error:
-        raise MalformedAnswer(f"{error} (in {path})") from error
-
-
-def _rows(kind: type[_W], answer: bytes | msgspec.Raw, path: str) -> list[_W]:
-    """An array's structs; one element with an unknown field does not slow the others down."""
-    try:
-        found: list[_W] = _rows_decoder(kind).decode(answer)
-        return found
-    except _BROKEN:
-        rows = _decode(_array, answer, path)
-        return [_row(kind, row, f"{path}[{i}]") for i, row in enumerate(rows)]
-
-
-def _row(kind: type[_W], answer: bytes | msgspec.Raw, path: str) -> _W:
-    try:
-        row: _W = _decoder(kind).decode(answer)
-        return row
-    except _BROKEN:
-        return _tolerant(kind, answer, path)
-
-
-def _tolerant(kind: type[_W], answer: bytes | msgspec.Raw, path: str) -> _W:
-    """The struct, with every field it does not name collected in `extra`."""
-    given = _decode(_object, answer, path)
-    names = _names(kind)
-    known = {key: item for key, item in given.items() if key in names}
-    unknown = {key: item for key, item in given.items() if key not in names}
-    parts: dict[str, list[Wire]] = {}
-    for key, part in _NESTED.get(kind, {}).items():
-        if key in known and bytes(known[key]) != b"null":
-            parts[key] = _rows(part, known[key], f"{path}.{key}")
-            known[key] = msgspec.Raw(b"[]")
-    whole: _W = _decode(_decoder(kind), msgspec.json.encode(known), path)
-    for key, items in parts.items():
-        setattr(whole, key, items)
-    if unknown:
-        whole.extra = _text(unknown, path)
-    return whole
-
-
-# Built once a kind: on OP stack and Arbitrum every receipt has fields that no struct names.
-@cache
-def _names(kind: type[Wire]) -> frozenset[str]:
-    return frozenset(f.encode_name for f in msgspec.structs.fields(kind)) - {_EXTRA}
-
-
-@cache
-def _decoder(kind: type[Wire]) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(kind)
-
-
-@cache
-def _rows_decoder(kind: type[Wire]) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(list[kind])  # type: ignore[valid-type]
-
-
-def _text(fields: dict[str, msgspec.Raw], path: str) -> str:
-    try:
-        return msgspec.json.encode(fields).decode()
-    except UnicodeDecodeError as error:
-        raise MalformedAnswer(f"{error} (in {path})") from error

@@ -11,13 +11,12 @@ the contracts); tests/data/tron.
 
 from __future__ import annotations
 
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta, field
 
-from chainflow.errors import MalformedAnswer
-from chainflow.wire._tron_extra import Reader, Wire, many, one
+from chainflow.wire._extra import Wire, decode, decode_list, strict
 
 Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Hex = Annotated[str, Meta(pattern=r"^[0-9a-f]*\Z")]
@@ -198,30 +197,6 @@ class Payload(msgspec.Struct, gc=False):
     infos: list[TransactionInfo] | None
 
 
-_T = TypeVar("_T")
-_HEADER = b'{"parentHash":"%s"}' % (b"0" * 64)
-_reader = Reader(
-    {
-        Block: {
-            "block_header": one(Header, b'{"raw_data":%s}' % _HEADER),
-            "transactions": many(Transaction),
-        },
-        Header: {"raw_data": one(RawHeader, _HEADER)},
-        Transaction: {"raw_data": one(RawData), "ret": many(Result)},
-        RawData: {"contract": many(Contract)},
-        Contract: {"parameter": one(Parameter, b'{"value":{},"type_url":""}')},
-        Parameter: {"value": one(Value)},
-        Value: {"new_contract": one(NewContract)},
-        TransactionInfo: {
-            "receipt": one(Receipt),
-            "log": many(Log),
-            "internal_transactions": many(InternalTransaction),
-        },
-        InternalTransaction: {"callValueInfo": many(CallValue)},
-    }
-)
-
-
 class _Headed(msgspec.Struct):
     blockID: msgspec.Raw  # noqa: N815 - the node's word
     block_header: msgspec.Raw
@@ -231,6 +206,10 @@ class _Blocks(msgspec.Struct):
     block: list[msgspec.Raw] = []
 
 
+_headed = msgspec.json.Decoder(_Headed)
+_blocks = msgspec.json.Decoder(_Blocks)
+
+
 def decode_block(answer: bytes | msgspec.Raw) -> Block:
     """A block with its transactions.
 
@@ -238,13 +217,12 @@ def decode_block(answer: bytes | msgspec.Raw) -> Block:
         MalformedAnswer: Not JSON, or a field is missing, of another type or not what it must be;
             the message names its path.
     """
-    return _reader.row(Block, answer)
+    return decode(Block, answer)
 
 
 def decode_header(answer: bytes | msgspec.Raw) -> Block:
     """A block without its transactions, whatever it holds; raises as `decode_block`."""
-    headed = _plain(_Headed, answer)
-    return _reader.row(Block, msgspec.json.encode(headed))
+    return decode(Block, msgspec.json.encode(strict(_headed, answer)))
 
 
 def decode_infos(answer: bytes | msgspec.Raw) -> list[TransactionInfo]:
@@ -254,16 +232,9 @@ def decode_infos(answer: bytes | msgspec.Raw) -> list[TransactionInfo]:
     """
     if bytes(answer[:40]).strip() == b"{}":
         return []
-    return _reader.rows(TransactionInfo, answer)
+    return decode_list(TransactionInfo, answer)
 
 
 def blocks(answer: bytes) -> list[msgspec.Raw]:
     """The blocks of a list, each for `decode_block`; raises as that."""
-    return _plain(_Blocks, answer).block
-
-
-def _plain(kind: type[_T], answer: bytes | msgspec.Raw) -> _T:
-    try:
-        return msgspec.json.decode(answer, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise MalformedAnswer(str(error)) from error
+    return strict(_blocks, answer).block

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from chainflow.datasets._place import json_text
+from chainflow.datasets._place import holds, json_text
 
 if TYPE_CHECKING:
     from chainflow.datasets._place import Place, Readers
@@ -35,6 +35,8 @@ def numbers(place: Place, texts: pa.StringArray) -> pa.Array[Any]:
 
 def text(_: Place, texts: pa.StringArray) -> pa.Array[Any]:
     """Text that PostgreSQL takes."""
+    if not holds(texts, b"\0"):
+        return texts
     found: pa.Array[Any] = pc.replace_substring(texts, "\0", "\ufffd")
     return found
 

@@ -10,24 +10,24 @@ Source: circlefin/noble-cctp (proto/circle/cctp/v1/events.proto, x/cctp/keeper).
 from __future__ import annotations
 
 from base64 import b64decode
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pyarrow as pa
 
 from chainflow.datasets import _cctp
+from chainflow.datasets._cctp_pairs import pairs
 from chainflow.datasets._columns import table
 from chainflow.datasets.cosmos import _rows
 from chainflow.datasets.cosmos._text import READERS
 from chainflow.types import Dataset
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from chainflow.datasets._cctp import Event
-    from chainflow.datasets.cosmos._rows import Happened
     from chainflow.types import RawBlock
+    from chainflow.wire.cosmos import Event as Emitted
 
 MODULE = "circle.cctp.v1"
 # A burn names its token by keccak-256 of the denomination.
@@ -43,17 +43,14 @@ def decode(blocks: Sequence[RawBlock]) -> pa.Table:
     Raises:
         MalformedAnswer: A text cannot stand in its column.
     """
-    found = _rows.events(blocks)
-    known = [row for row, one in enumerate(found.items) if one.event.type in _EVENTS]
-
-    def transaction(row: int) -> tuple[int, int | None]:
-        return found.owners[row], found.items[row].transaction
-
-    made = [
-        one
-        for _, rows in groupby(known, key=transaction)
-        for one in _cctp.pair(_events(found.items, rows))
-    ]
+    found = _rows.events(blocks, _EVENTS)
+    made = pairs(
+        range(len(found)),
+        transaction=lambda row: (found.owners[row], found.items[row].transaction),
+        read=lambda row: _event(row, found.items[row].event),
+        # The module's next release may say it otherwise.
+        strange=(ValueError, KeyError, TypeError, OverflowError),
+    )
     moving = found.take([row for row, _ in made])
     return table(
         "cctp_messages",
@@ -69,19 +66,9 @@ def decode(blocks: Sequence[RawBlock]) -> pa.Table:
     )
 
 
-def _events(happened: Sequence[Happened], rows: Iterable[int]) -> list[Event]:
-    """What the module's events of one transaction say; nothing of those in a form of their own."""
-    found = []
-    for row in rows:
-        event = happened[row].event
-        try:
-            said = {a.key: msgspec.json.decode(a.value) for a in event.attributes or () if a.value}
-            one = _EVENTS[event.type or ""](row, said)
-        except (ValueError, KeyError, TypeError, OverflowError):
-            continue  # the module's next release may say it otherwise; it stands in `events`
-        if one is not None:
-            found.append(one)
-    return found
+def _event(row: int, event: Emitted) -> Event | None:
+    said = {a.key: msgspec.json.decode(a.value) for a in event.attributes or () if a.value}
+    return _EVENTS[event.type or ""](row, said)
 
 
 def _burn(row: int, said: Mapping[str | None, Any]) -> Event:

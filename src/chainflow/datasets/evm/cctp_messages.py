@@ -9,18 +9,18 @@ and MessageTransmitterV2).
 
 from __future__ import annotations
 
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from chainflow.datasets import _cctp
+from chainflow.datasets._cctp_pairs import pairs
 from chainflow.datasets._rows import pc
 from chainflow.datasets.evm import _logs
 from chainflow.types import Dataset
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from chainflow.datasets._cctp import Event
     from chainflow.types import RawBlock
@@ -55,33 +55,20 @@ def derive(logs: pa.Table) -> pa.Table:
     """The burns and mints that logs tell of, in their order."""
     rows = pc.indices_nonzero(pc.is_in(logs["topic0"].combine_chunks(), pa.array(list(_EVENTS))))
     known = logs.take(rows).to_pylist()
-
-    def transaction(at: int) -> tuple[int, str | None]:
-        return known[at]["block_number"], known[at]["transaction_hash"]
-
-    made = [
-        one
-        for _, places in groupby(range(len(known)), key=transaction)
-        for one in _cctp.pair(_events(known, places))
-    ]
+    made = pairs(
+        range(len(known)),
+        transaction=lambda at: (known[at]["block_number"], known[at]["transaction_hash"]),
+        read=lambda at: _event(at, known[at]),
+        strange=(ValueError, IndexError, OverflowError),
+    )
     found = logs.take(rows.take(pa.array([at for at, _ in made], pa.int64())))
     said = _cctp.arrays([said for _, said in made])
     return pa.table({c.name: said[c.name] if c.name in said else found[c.name] for c in COLUMNS})
 
 
-def _events(logs: Sequence[Row], places: Iterable[int]) -> list[Event]:
-    """What the logs of one transaction say; nothing of those that only look like the protocol's."""
-    found = []
-    for at in places:
-        log = logs[at]
-        try:
-            topics = [bytes.fromhex(log[name][2:]) for name in _TOPICS if log[name]]
-            event = _EVENTS[log["topic0"]](at, log, topics, bytes.fromhex(log["data"][2:]))
-        except (ValueError, IndexError, OverflowError):
-            continue  # a contract may emit any bytes it likes under these topics
-        if event is not None:
-            found.append(event)
-    return found
+def _event(row: int, log: Row) -> Event | None:
+    topics = [bytes.fromhex(log[name][2:]) for name in _TOPICS if log[name]]
+    return _EVENTS[log["topic0"]](row, log, topics, bytes.fromhex(log["data"][2:]))
 
 
 def _burn(row: int, log: Row, topics: Sequence[bytes], data: bytes) -> Event:

@@ -10,10 +10,10 @@ of both versions).
 
 from __future__ import annotations
 
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 from chainflow.datasets import _cctp
+from chainflow.datasets._cctp_pairs import pairs
 from chainflow.datasets.sui._rows import events
 from chainflow.datasets.sui._table import HEIGHT, table
 from chainflow.errors import MalformedAnswer
@@ -21,7 +21,7 @@ from chainflow.types import Dataset
 from chainflow.wire._sui_bcs import Reader, hexadecimal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     import pyarrow as pa
 
@@ -37,16 +37,13 @@ COLUMNS = _cctp.columns(HEIGHT, KEY)
 def decode(blocks: Sequence[RawBlock]) -> pa.Table:
     """The burns and mints of each checkpoint; `log_index` counts events through the checkpoint."""
     found, places = events(blocks)
-    known = [row for row, one in enumerate(found.items) if _name(one) in _EVENTS]
-
-    def transaction(row: int) -> tuple[int, int]:
-        return found.owners[row], places[row].transaction_index
-
-    made = [
-        one
-        for _, rows in groupby(known, key=transaction)
-        for one in _cctp.pair(_events(found.items, rows))
-    ]
+    made = pairs(
+        [row for row, one in enumerate(found.items) if _name(one) in _EVENTS],
+        transaction=lambda row: (found.owners[row], places[row].transaction_index),
+        read=lambda row: _event(row, found.items[row]),
+        strange=MalformedAnswer,
+    )
+    first = {owner: row for row, owner in reversed(list(enumerate(found.owners)))}
     positions = [row for row, _ in made]
     return table(
         "cctp_messages",
@@ -55,7 +52,7 @@ def decode(blocks: Sequence[RawBlock]) -> pa.Table:
         {
             "transaction_hash": [places[row].transaction_hash for row in positions],
             "transaction_index": [places[row].transaction_index for row in positions],
-            "log_index": [row - found.owners.index(found.owners[row]) for row in positions],
+            "log_index": [row - first[found.owners[row]] for row in positions],
             **_cctp.arrays([said for _, said in made]),
         },
     )
@@ -65,19 +62,9 @@ def _name(event: Emitted) -> str:
     return event.event_type.partition("::")[2]
 
 
-def _events(emitted: Sequence[Emitted], rows: Iterable[int]) -> list[Event]:
-    """What the events of one transaction say; nothing of those that only share the names."""
-    found = []
-    for row in rows:
-        event = emitted[row]
-        package = event.event_type.partition("::")[0]
-        try:
-            one = _EVENTS[_name(event)](row, package, event.contents)
-        except MalformedAnswer:
-            continue  # anybody may give his type that name
-        if one is not None:
-            found.append(one)
-    return found
+def _event(row: int, emitted: Emitted) -> Event | None:
+    package = emitted.event_type.partition("::")[0]
+    return _EVENTS[_name(emitted)](row, package, emitted.contents)
 
 
 def _burn(row: int, package: str, contents: bytes) -> Event:
