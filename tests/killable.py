@@ -20,7 +20,7 @@ from sqlalchemy.engine import Engine
 from chainflow import line, pipeline
 from chainflow.endpoints import connection_from_environment as no_connection
 from chainflow.errors import StoreUnavailable
-from chainflow.store import database
+from chainflow.store import database, trouble
 from chainflow.types import Batch, BlockRange, Chain
 
 # Exit codes of a run: done, or the store went away.
@@ -41,12 +41,15 @@ _WARM = [
 
 @contextmanager
 def running(
-    url: str, chain: Chain, blocks: BlockRange, *, again: bool = False
+    url: str, chain: Chain, blocks: BlockRange, *, again: bool = False, patience: float = 0.0
 ) -> Iterator[ForkServerProcess]:
-    """A process that syncs a range into a store, or ingests it again; killed on leaving."""
+    """A process that syncs a range into a store, or ingests it again; killed on leaving.
+
+    It waits `patience` seconds for a store that goes away.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_WARM)
-    process = context.Process(target=_run, args=(url, chain, blocks, again))
+    process = context.Process(target=_run, args=(url, chain, blocks, again, patience))
     process.start()
     try:
         yield process
@@ -74,8 +77,9 @@ def settle(engine: Engine) -> None:
         time.sleep(0.01)
 
 
-def _run(url: str, chain: Chain, blocks: BlockRange, again: bool) -> None:
+def _run(url: str, chain: Chain, blocks: BlockRange, again: bool, patience: float) -> None:
     line.SLICE_BYTES = SLICE_BYTES
+    trouble.WAIT_SECONDS = patience
     engine = database.engine(url)
     try:
         if again:

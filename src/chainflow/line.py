@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from chainflow import checks, clients, endpoints, heights, reorg
@@ -17,6 +18,7 @@ from chainflow import datasets as tables_of
 from chainflow.errors import CheckFailed, MalformedAnswer, ReorgDetected, RowsRefused
 from chainflow.store import batch as batches
 from chainflow.store import tables
+from chainflow.store.trouble import outlast_in_thread
 from chainflow.types import Batch, BlockRange
 
 if TYPE_CHECKING:
@@ -86,7 +88,7 @@ async def run(
         async with clients.connect(chain, found) as client:
             for batch in wanted:
                 datasets = tables_of.get(chain.family, batch.datasets)
-                await asyncio.to_thread(tables.ensure, engine, chain, datasets)
+                await outlast_in_thread(partial(tables.ensure, engine, chain, datasets))
                 line = _Line(engine, chain, datasets, run_id, on_merge, total)
                 await _linked(line, client, batch)
     finally:
@@ -109,7 +111,7 @@ async def _linked(line: _Line, client: Client, batch: Batch) -> None:
             # Blocks that were read before and after a reorganisation do not link either.
             if line.chain.finality_tag or not attempts:
                 raise
-            start = await asyncio.to_thread(line.first_missing, blocks)
+            start = await outlast_in_thread(partial(line.first_missing, blocks))
             found = await _fork(line, client, start)
             if found is None and isinstance(error, ReorgDetected):
                 raise
@@ -128,9 +130,8 @@ async def _fork(line: _Line, client: Client, start: int) -> Reorg | None:
     column = line.datasets[0].height_column
     found = await reorg.find(line.engine, line.chain, client, start - 1, height_column=column)
     if found is not None:
-        await asyncio.to_thread(
-            reorg.forget, line.engine, line.chain, found, height_column=column, run_id=line.run_id
-        )
+        forget = partial(reorg.forget, line.engine, line.chain, found)
+        await outlast_in_thread(partial(forget, height_column=column, run_id=line.run_id))
         line.total.reorgs.append(found)
     return found
 
@@ -144,7 +145,7 @@ async def _once(line: _Line, client: Client, batch: Batch) -> None:
                 slice_ = await asyncio.to_thread(line.decode, part)
                 if merging:
                     await merging
-                merging = asyncio.create_task(asyncio.to_thread(line.merge, slice_))
+                merging = asyncio.create_task(line.merge(slice_))
     finally:
         if merging:
             await merging
@@ -194,19 +195,22 @@ class _Line:
         blocks.clear()
         return batches.Slice(self.chain, range_, self.datasets, rows, size)
 
-    def merge(self, slice_: Slice) -> None:
-        """Check and merge rows, and count them; what fails stays in staging."""
+    async def merge(self, slice_: Slice) -> None:
+        """Check and merge rows, once, and count them; what fails stays in staging."""
         seconds = self.total.lap()
         try:
-            batches.merge(
-                self.engine,
-                slice_,
-                lambda connection: _require_sound(connection, slice_),
-                seconds=seconds,
-                run_id=self.run_id,
+            await outlast_in_thread(
+                batches.merging(
+                    self.engine,
+                    slice_,
+                    lambda connection: _require_sound(connection, slice_),
+                    seconds=seconds,
+                    run_id=self.run_id,
+                )
             )
         except (CheckFailed, RowsRefused) as refused:
-            raise _kept(self.engine, slice_, refused) from None
+            kept = await outlast_in_thread(partial(_kept, self.engine, slice_, refused))
+            raise kept from None
         counts = slice_.counts
         log.info(
             "merged chain=%s range=%s rows=%d bytes=%d elapsed_ms=%d",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from chainflow import clients, datasets, endpoints, heights, line, plan, reorg
 from chainflow.errors import InputError, NotYet
-from chainflow.store import rewind
+from chainflow.store import rewind, trouble
 from chainflow.types import Batch, BlockRange
 
 if TYPE_CHECKING:
@@ -119,12 +120,17 @@ def sync(
     connection: Secrets,
     *,
     run_id: str,
+    names: Sequence[str] = (),
     on_merge: OnMerge | None = None,
 ) -> Totals:
-    """Merge whatever of a range is missing, gap by gap from the lowest; raises as `ingest` does."""
+    """Merge whatever of a range is missing, gap by gap from the lowest; raises as `ingest` does.
+
+    Of all the chain's datasets, unless `names` says which.
+    """
     total = line.Totals()
-    wanted = replace(chain, start=blocks.start)
-    while missing := plan.segments(heights.gaps(engine, wanted, blocks.stop)):
+    wanted = replace(chain, start=blocks.start, datasets=tuple(names) or chain.datasets)
+    gaps = partial(heights.gaps, engine, wanted, blocks.stop)
+    while missing := plan.segments(trouble.outlast(gaps)):
         part = asyncio.run(
             line.run(engine, chain, missing, connection, run_id=run_id, on_merge=on_merge)
         )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING
 
 from chainflow.errors import ReorgDetected
 from chainflow.store import rewind
 from chainflow.store.rewind import Reorg
+from chainflow.store.trouble import outlast_in_thread
 from chainflow.types import BlockRange
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ async def find(
     while stop > lowest:
         blocks = BlockRange(max(lowest, stop - size), stop)
         for at, theirs in reversed(await _hashes(client, blocks)):
-            ours = await asyncio.to_thread(rewind.merged_hash, engine, chain, height_column, at)
+            merged = partial(rewind.merged_hash, engine, chain, height_column, at)
+            ours = await outlast_in_thread(merged)
             if ours == theirs:
                 return found
             # Where no row is merged there is nothing to compare, but there may be below.

@@ -23,6 +23,7 @@ from tests.dags.nodes import frozen
 BLOCKS = 300
 KILLS = soak.times(15, 200)
 DATABASE_KILLS = soak.times(4, 50)
+RESTARTS = soak.times(3, 50)
 TOGETHER = soak.times(1, 30)
 DATASETS = ("blocks", "transactions", "logs", "token_transfers")
 
@@ -140,6 +141,27 @@ def test_a_sync_whose_database_is_killed_goes_on(
             truth.forget(engine, undisturbed.chain)
     finish(url, engine, undisturbed)
     assert_sound(engine, undisturbed)
+
+
+def test_a_running_sync_outlasts_restarts_of_its_database(
+    server: PostgresServer, undisturbed: Undisturbed
+) -> None:
+    """It waits and goes on by itself, and merges each height once, whatever was cut off."""
+    url = server.get_uri()
+    engine = database.engine(url)
+    restarts = 0
+    while restarts < RESTARTS:
+        truth.forget(engine, undisturbed.chain)
+        chain, blocks = undisturbed.chain, undisturbed.blocks
+        with killable.running(url, chain, blocks, patience=60.0) as process:
+            for mode in random.sample(["fast", "immediate"], 2):
+                process.join(random.uniform(0.2, 0.5) * undisturbed.seconds)  # noqa: S311 - an instant
+                restarts += process.is_alive()
+                pg_ctl(["-m", mode, "stop"], pgdata=server.pgdata, user=server.system_user)
+                server.ensure_postgres_running()
+            process.join()
+            assert process.exitcode == killable.DONE
+        assert len(assert_sound(engine, undisturbed)) == BLOCKS
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["two syncs", "a sync and a re-ingest"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from sqlalchemy.engine import Engine
 
@@ -16,7 +18,7 @@ from tests.unit.test_checks import BLOCKS, DAMAGES, told
 def merge(engine: Engine, rows: batch.Slice) -> line.Totals:
     """Put one slice through the line."""
     total = line.Totals()
-    line._Line(engine, rows.chain, rows.datasets, "test", None, total).merge(rows)
+    asyncio.run(line._Line(engine, rows.chain, rows.datasets, "test", None, total).merge(rows))
     return total
 
 

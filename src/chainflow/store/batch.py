@@ -98,21 +98,51 @@ def merge(
     Raises:
         RowsRefused: A row lies outside the range, is doubled, or lacks what it must have.
         MalformedAnswer: A value does not fit its column.
-        StoreUnavailable: PostgreSQL went away; nothing changed.
+        StoreUnavailable: PostgreSQL went away; nothing changed, unless it went in the COMMIT.
+    """
+    return merging(engine, slice_, check, seconds=seconds, run_id=run_id)()
+
+
+def merging(
+    engine: Engine,
+    slice_: Slice,
+    check: Callable[[Connection], None],
+    *,
+    seconds: float,
+    run_id: str,
+) -> Callable[[], int]:
+    """`merge` as a function that may be called again after StoreUnavailable, and merges once.
+
+    Where a connection breaks in its COMMIT nobody knows whether that arrived. The next call looks,
+    under the chain's lock and thus after the end of whatever the server still did, for the row of
+    merge_log that the broken one had written.
     """
     chain, blocks, counts = slice_.chain, slice_.blocks, slice_.counts
     _require_inside(slice_)
-    with database.begin(engine) as connection:
-        control.lock(connection, chain, list(counts))
-        for dataset in slice_.datasets:
-            _replace(connection, slice_, dataset)
-        control.extend(connection, chain, list(counts), blocks)
-        control.date_watermark(connection, chain, slice_.height_column)
-        control.log(
-            connection, chain, blocks, counts, size=slice_.size, seconds=seconds, run_id=run_id
-        )
-        check(connection)
-    return sum(counts.values())
+    written: control.Logged | None = None
+
+    def once() -> int:
+        nonlocal written
+        with database.begin(engine) as connection:
+            control.lock(connection, chain, list(counts))
+            if written is None or not control.is_logged(connection, written):
+                for dataset in slice_.datasets:
+                    _replace(connection, slice_, dataset)
+                control.extend(connection, chain, list(counts), blocks)
+                control.date_watermark(connection, chain, slice_.height_column)
+                written = control.log(
+                    connection,
+                    chain,
+                    blocks,
+                    counts,
+                    size=slice_.size,
+                    seconds=seconds,
+                    run_id=run_id,
+                )
+                check(connection)
+        return sum(counts.values())
+
+    return once
 
 
 def stage(engine: Engine, slice_: Slice) -> Staged:
@@ -155,7 +185,7 @@ def _replace(connection: Connection, slice_: Slice, dataset: Dataset) -> None:
         ),
         {"chain": slice_.chain.name, "low": slice_.blocks.start, "stop": slice_.blocks.stop},
     )
-    _copy(connection, target, slice_, dataset)
+    copy(connection, target, slice_, dataset)
 
 
 def _stage(connection: Connection, slice_: Slice, dataset: Dataset) -> StagedTable:
@@ -173,11 +203,11 @@ def _stage(connection: Connection, slice_: Slice, dataset: Dataset) -> StagedTab
     definitions = ", ".join(tables.definition(column) for column in dataset.columns)
     connection.execute(sa.text(f"CREATE UNLOGGED TABLE {table} ({definitions})"))
     connection.execute(sa.text(f"COMMENT ON TABLE {table} IS {database.literal(json.dumps(note))}"))
-    _copy(connection, table, slice_, dataset)
+    copy(connection, table, slice_, dataset)
     return StagedTable(dataset, table, rows=slice_.tables[dataset.name].num_rows)
 
 
-def _copy(connection: Connection, table: str, slice_: Slice, dataset: Dataset) -> None:
+def copy(connection: Connection, table: str, slice_: Slice, dataset: Dataset) -> None:
     """Write a dataset's rows into a table, which may refuse them."""
     columns = [column.name for column in dataset.columns]
     rows = slice_.tables[dataset.name].select(columns)
@@ -214,7 +244,24 @@ def _csv(rows: pa.Table) -> Iterator[memoryview]:
     from pyarrow import csv
 
     options = csv.WriteOptions(include_header=False)
+    rows = _times_as_text(rows)
     for start in range(0, rows.num_rows, _CSV_ROWS):
         sink = pa.BufferOutputStream()
         csv.write_csv(rows.slice(start, _CSV_ROWS), sink, options)
         yield memoryview(sink.getvalue())
+
+
+def _times_as_text(rows: pa.Table) -> pa.Table:
+    """The table with its times as text, made once per time: few differ, being those of blocks.
+
+    Arrow looks up the zone for every value that it writes, which took most of a CSV's time.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for place, field in enumerate(rows.schema):
+        if pa.types.is_timestamp(field.type):
+            times = rows[place].unique()
+            texts = times.cast(pa.string()).take(pc.index_in(rows[place], times))
+            rows = rows.set_column(place, field.name, texts)
+    return rows

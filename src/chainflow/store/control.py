@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -11,10 +12,19 @@ from chainflow.store import database, tables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from sqlalchemy.engine import Connection
 
     from chainflow.types import BlockRange, Chain
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """One row of merge_log. Its time too, for a standby that took over may give an id again."""
+
+    id: int
+    at: datetime
 
 
 def lock(connection: Connection, chain: Chain, datasets: Sequence[str]) -> None:
@@ -84,14 +94,14 @@ def log(
     size: int,
     seconds: float,
     run_id: str,
-) -> None:
-    """Append one merged slice to merge_log."""
-    connection.execute(
+) -> Logged:
+    """Append one merged slice to merge_log; which row that is."""
+    id_, at = connection.execute(
         sa.text(
             "INSERT INTO chainflow.merge_log"
             " (chain, datasets, blocks, rows, row_count, bytes, seconds, run_id)"
             " VALUES (:chain, :datasets, int8range(:low, :stop), CAST(:rows AS jsonb), :row_count,"
-            " :bytes, :seconds, :run_id)"
+            " :bytes, :seconds, :run_id) RETURNING id, merged_at"
         ),
         {
             "chain": chain.name,
@@ -104,4 +114,14 @@ def log(
             "seconds": seconds,
             "run_id": run_id,
         },
+    ).one()
+    return Logged(id_, at)
+
+
+def is_logged(connection: Connection, row: Logged) -> bool:
+    """Whether a row of merge_log that a broken connection had written was committed."""
+    found = connection.execute(
+        sa.text("SELECT 1 FROM chainflow.merge_log WHERE id = :id AND merged_at = :at"),
+        {"id": row.id, "at": row.at},
     )
+    return found.scalar() is not None

@@ -12,28 +12,22 @@ from urllib.parse import unquote
 
 import psycopg2
 import sqlalchemy as sa
-from psycopg2 import errorcodes
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
 from chainflow import endpoints
-from chainflow.errors import (
-    ChainflowError,
-    InputError,
-    StoreOutdated,
-    StoreUnavailable,
-    TerminalError,
-    UnknownConnection,
-)
-from chainflow.store import embedded, known, migrations
+from chainflow.errors import InputError, StoreOutdated, UnknownConnection
+from chainflow.store import embedded, known, migrations, trouble
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL, Connection, Engine
 
 # A merge of one slice takes seconds; ten minutes is a hung one. Eight tasks of a chain may queue.
+# The locks of a worker whose machine is gone last a minute: the server asks whether it is there.
 # Compiling a query costs more than any of ours takes.
 _SESSION = (
     "-c statement_timeout=10min -c lock_timeout=2min -c idle_in_transaction_session_timeout=10min"
+    " -c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
     " -c jit=off"
 )
 _DEFAULTS: Mapping[str, Any] = {
@@ -42,37 +36,9 @@ _DEFAULTS: Mapping[str, Any] = {
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
+    # What was sent and is not acknowledged counts as lost: keepalives do not run meanwhile.
+    "tcp_user_timeout": 60_000,
 }
-
-_UNDEFINED = frozenset(
-    {
-        errorcodes.INVALID_SCHEMA_NAME,
-        errorcodes.UNDEFINED_TABLE,
-        errorcodes.UNDEFINED_COLUMN,
-        errorcodes.UNDEFINED_FUNCTION,
-    }
-)
-_TRANSIENT = frozenset(
-    {
-        errorcodes.LOCK_NOT_AVAILABLE,
-        errorcodes.QUERY_CANCELED,
-        errorcodes.TOO_MANY_CONNECTIONS,
-        errorcodes.OUT_OF_MEMORY,
-        errorcodes.READ_ONLY_SQL_TRANSACTION,
-    }
-)
-# A connection that was never made has no code, only libpq's words.
-_REFUSED = (
-    "authentication failed",
-    "does not exist",
-    "no pg_hba.conf entry",
-    "invalid dsn",
-    "invalid connection option",
-    "invalid integer value",
-    "no password supplied",
-)
-# Connection exceptions, rolled back by the server, and the server going down or coming up.
-_TRANSIENT_CLASSES = frozenset({"08", "40", "57"})
 
 
 def url(
@@ -123,9 +89,9 @@ def begin(engine: Engine) -> Iterator[Connection]:
         with engine.begin() as connection:
             yield connection
     except sa.exc.DBAPIError as error:
-        raise _ours(error.orig or error, engine) from None
+        raise trouble.meant(error.orig or error, _where(engine)) from None
     except psycopg2.Error as error:
-        raise _ours(error, engine) from None
+        raise trouble.meant(error, _where(engine)) from None
 
 
 def upgrade(engine: Engine) -> None:
@@ -180,6 +146,10 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def _where(engine: Engine) -> str:
+    return f"store {engine.url.host or 'on this machine'}"
+
+
 def _require_multiranges(connection: Connection) -> None:
     found = connection.execute(
         sa.text("SELECT to_regtype('int8multirange'), current_setting('server_version')")
@@ -198,21 +168,3 @@ def _options(parsed: URL) -> dict[str, Any]:
     except (TypeError, ValueError):
         raise InputError("the extras of the store's connection are no JSON object") from None
     return {**query, **{key: item for key, item in extras.items() if item is not None}}
-
-
-def _ours(error: BaseException, engine: Engine) -> ChainflowError:
-    """What a PostgreSQL error means: try again, look, migrate, or correct the URL."""
-    code = getattr(error, "pgcode", None) or ""
-    text = " ".join(str(error).split("\n", maxsplit=1)[0].split()) or type(error).__name__
-    where = f"store {engine.url.host or 'on this machine'}"
-    if code == errorcodes.DISK_FULL:
-        return TerminalError(f"{where}: its disk is full, nothing was merged ({text})")
-    if code == errorcodes.UNDEFINED_TABLE and 'relation "staging.' in text:
-        return StoreUnavailable(f"{where}: staged rows are gone, stage them again ({text})")
-    if code in _UNDEFINED and "chainflow" in text:
-        return StoreOutdated(f"{where}: {text}: run `chainflow db upgrade`")
-    if not code and any(sign in text for sign in _REFUSED):
-        return InputError(f"{where}: {text}")
-    if not code or code in _TRANSIENT or code[:2] in _TRANSIENT_CLASSES:
-        return StoreUnavailable(f"{where}: {text}")
-    return TerminalError(f"{where}: {text}")
