@@ -64,6 +64,7 @@ TRANSACTIONS = dataset(
     HEIGHT,
     HASH,
     Column("transaction_index", "bigint", required=True),
+    Column("transaction_hash", "text"),
     Column("input", "text"),
     Column("ok", "boolean"),
     key=("block_number", "transaction_index"),
@@ -73,6 +74,8 @@ LOGS = dataset(
     HEIGHT,
     HASH,
     Column("log_index", "bigint", required=True),
+    Column("transaction_index", "bigint"),
+    Column("transaction_hash", "text"),
     key=("block_number", "log_index"),
 )
 WITHDRAWALS = dataset(
@@ -106,8 +109,9 @@ def rows(blocks: BlockRange, fork: str = "a") -> dict[str, list[Row]]:
             }
         )
         for index in range(height % 3):
-            found["transactions"].append({**common, "transaction_index": index, "input": "0x"})
-            found["logs"].append({**common, "log_index": index})
+            sent = {"transaction_index": index, "transaction_hash": f"0x{height:x}{index:x}"}
+            found["transactions"].append({**common, **sent, "input": "0x"})
+            found["logs"].append({**common, **sent, "log_index": index})
         found["withdrawals"].append({**common, "withdrawal_index": 0})
     return found
 

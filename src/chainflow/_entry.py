@@ -215,6 +215,16 @@ class Entry(BaseModel):
             " none final; more stop the chain for a person to look. Unit: blocks.",
         ),
     ] = 512
+    audit_days: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=3650,
+            title="a whole number of days from 0 to 3650",
+            description="Within how many days the DAG `audit` looks at every merged height again;"
+            " 0: never. Unit: days.",
+        ),
+    ] = 30
     endpoints: Annotated[
         list[Annotated[str, AfterValidator(_endpoint)]],
         Field(

@@ -11,6 +11,7 @@
             RateLimited
           NotYet                the node does not have that height yet
           StoreUnavailable      PostgreSQL does not answer
+            StoreBusy             it did not get to it within its time limits
         TerminalError         a person must look
           AnswerTooLarge        halve what was asked for; terminal only at one block
           WrongChain            the node serves another chain
@@ -21,6 +22,7 @@
           ReorgDetected         a block does not link to the merged one below
           CheckFailed           rows failed a check; nothing was merged
           RowsRefused           a table's own constraints refuse rows; nothing was merged
+          DamageFound           merged rows are not what they were when they were merged
           StoreOutdated         run `chainflow db upgrade`
 
 The message names chain, range or height, what was expected, what came, and what to do. It never
@@ -89,6 +91,10 @@ class StoreUnavailable(TransientError):
     """PostgreSQL does not answer, or broke the connection in mid-work."""
 
 
+class StoreBusy(StoreUnavailable):
+    """PostgreSQL stopped a statement, or it waited for a lock as long as it may."""
+
+
 class TerminalError(WorkError):
     """Trying again changes nothing: a person must look."""
 
@@ -136,6 +142,10 @@ class CheckFailed(TerminalError):
 
 class RowsRefused(TerminalError):
     """Rows are not of their range, or break a constraint of their table; nothing was merged."""
+
+
+class DamageFound(TerminalError):
+    """An audit found merged rows that are lost, doubled or changed."""
 
 
 class StoreOutdated(TerminalError):

@@ -43,6 +43,8 @@ _SHORT = timedelta(minutes=5)
 _RANGE = "[{{ task.op_kwargs['start'] }}, {{ task.op_kwargs['stop'] }})"
 # A planned task is meant to take two minutes; this is a hung node.
 _LONG = timedelta(hours=1)
+# An audit reads many rows: so many chains at a time leave the store to those who merge.
+_AUDITS = 2
 
 
 def dags(file: Path) -> dict[str, DAG]:
@@ -151,6 +153,36 @@ def housekeeping_dag() -> DAG:
     return dag
 
 
+def audit_dag(chains: Mapping[str, Chain]) -> DAG:
+    """The DAG that looks again at what is merged: of each chain, an hour's share of its days."""
+    with DAG(
+        dag_id="audit",
+        description="Looks again at a share of every chain's merged heights",
+        schedule="41 * * * *",
+        start_date=_START,
+        catchup=False,
+        max_active_runs=1,
+        default_args={"owner": "chainflow", "execution_timeout": _LONG, **_RETRIES},
+        tags={"chainflow"},
+        doc_md="Recounts, links and hashes again a share of each live chain's merged rows, so that"
+        " all are looked at within the `audit_days` of its entry. What fails is told in the task's"
+        " error, by table and range, and left as it is: `chainflow audit CHAIN --repair` reads it"
+        " again. Table `chainflow.audit_log` has what was looked at and what failed.",
+        auto_register=False,
+    ) as dag:
+        entries = [{"chain": tasks.snapshot(c)} for c in chains.values() if _audited(c)]
+        PythonOperator.partial(
+            **_called(tasks.audit),
+            max_active_tis_per_dag=_AUDITS,
+            map_index_template="{{ task.op_kwargs['chain']['name'] }}",
+        ).expand(op_kwargs=entries)
+    return dag
+
+
+def _audited(chain: Chain) -> bool:
+    return chain.status == "live" and chain.audit_days > 0
+
+
 def _step(function: Callable[..., Any], *arguments: object, **options: Any) -> XComArg:  # noqa: ANN401 - Airflow's
     """What a function returns, as a task; an argument may be what another returns.
 
@@ -170,7 +202,11 @@ def _built(file: Path) -> tuple[dict[str, DAG], list[str]]:
         for chain in found.chains.values()
         if chain.status == "live"
     }
-    builders |= {"heights": partial(heights_dag, found.chains), "housekeeping": housekeeping_dag}
+    builders |= {
+        "audit": partial(audit_dag, found.chains),
+        "heights": partial(heights_dag, found.chains),
+        "housekeeping": housekeeping_dag,
+    }
     asked = get_parsing_context().dag_id
     built: dict[str, DAG] = {}
     problems = list(found.problems)

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from airflow.sdk import Asset, Connection
 
 from chainflow._airflow import AirflowFailException, AirflowNotFoundException
-from chainflow.errors import InputError, TerminalError, TransientError, UnknownConnection
+from chainflow.errors import (
+    DamageFound,
+    InputError,
+    TerminalError,
+    TransientError,
+    UnknownConnection,
+)
 from chainflow.types import Batch, BlockRange, Chain, Heights
 
 if TYPE_CHECKING:
@@ -144,11 +150,12 @@ def ingest(
     stop: int,
     datasets: list[str],
     replaced_from: int | None = None,
+    params: Mapping[str, Any] | None = None,
     run_id: str | None = None,
     ti: Any = None,  # noqa: ANN401 - Airflow's
     outlet_events: Any = None,  # noqa: ANN401 - Airflow's
 ) -> Ingested:
-    """Fetch, check and merge one range.
+    """Fetch, check and merge what one range lacks, so that a retry goes on where it was cut off.
 
     Args:
         chain: As in `Planned`, and so are start, stop, datasets and replaced_from.
@@ -156,15 +163,21 @@ def ingest(
         stop: Height to stop before.
         datasets: What to fill.
         replaced_from: Told to whoever waits for the assets.
+        params: As of `plan`; with `re_ingest` the range is done whole.
         run_id: The run's; it goes to merge_log.
         ti: This task instance.
         outlet_events: Where the assets' updates are told.
     """
     from chainflow import pipeline
 
-    entry = restored(chain)
+    entry, store, run = restored(chain), _store(), run_id or ""
     wanted = Batch(BlockRange(start, stop), tuple(datasets))
-    totals = pipeline.ingest(_store(), entry, wanted, _connection, run_id=run_id or "")
+    if params and params["re_ingest"]:
+        totals = pipeline.ingest(store, entry, wanted, _connection, run_id=run)
+    else:
+        totals = pipeline.sync(
+            store, entry, wanted.blocks, _connection, run_id=run, names=wanted.datasets
+        )
     rows = dict(totals.rows)
     merged = [asset(entry.name, dataset) for dataset in wanted.datasets]
     lowest = [reorg.start for reorg in totals.reorgs]
@@ -222,6 +235,37 @@ def housekeeping() -> None:
     from chainflow.store import housekeeping as store_housekeeping
 
     store_housekeeping.clean(_store())
+
+
+@_as_airflow_errors()
+def audit(chain: dict[str, Any], run_id: str | None = None) -> dict[str, int]:
+    """Look at the chain's next share of merged heights; what fails is for a person to decide on.
+
+    Args:
+        chain: The chain's entry.
+        run_id: The run's; it goes to the log of audits.
+
+    Raises:
+        DamageFound: With tables, checks and ranges, and the command that repairs them.
+    """
+    from chainflow import audit as audits
+    from chainflow import checks
+
+    entry, store = restored(chain), _store()
+    looks = [
+        look
+        for blocks in audits.share(store, entry)
+        for look in audits.looks(store, entry, blocks, run_id=run_id or "", shared=True)
+    ]
+    heights = sum(look.merged for look in looks)
+    findings = checks.joined(finding for look in looks for finding in look.findings)
+    log.info("audited chain=%s heights=%d findings=%d", entry.name, heights, len(findings))
+    if findings:
+        raise DamageFound(
+            f"{'; '.join(audits.told(findings))}; `chainflow audit {entry.name} --repair` reads"
+            " what fails again"
+        )
+    return {"heights": heights}
 
 
 def _store() -> Engine:

@@ -80,6 +80,7 @@ class Chain:
     description: str = ""
     verify: Verify = "roots"
     max_reorg_blocks: int = 512
+    audit_days: int = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +155,14 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check saw: how many rows fail, a few of them in words, and where they stand."""
+    """What a check saw: how many rows fail, a few of them in words, and where they stand.
+
+    `heights` are a few of theirs, `ranges` all of them: ascending, disjoint, never touching.
+    """
 
     check: str
     table: str
     count: int
     sample: str
     heights: tuple[int, ...] = ()
+    ranges: tuple[BlockRange, ...] = ()

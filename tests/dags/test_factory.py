@@ -31,6 +31,7 @@ CHAIN = Chain(
     tags=("team",),
     description="The {{ first }} one.",
 )
+ALWAYS = {"audit", "heights", "housekeeping"}
 GOOD = "  {}: {{family: evm, chain_id: 1, blocks_per_minute: 5, endpoints: ['conn:x']}}\n"
 
 
@@ -112,6 +113,21 @@ def test_ingest_dag_is_a_straight_line() -> None:
     assert dag.get_task("report").trigger_rule == "none_failed"
 
 
+def test_audit_dag_maps_one_task_over_the_chains_that_want_one() -> None:
+    """A chain that is retired, or never to be looked at again, has none; and there may be none."""
+    chains = {
+        "ethereum": CHAIN,
+        "gone": replace(CHAIN, name="gone", status="retired"),
+        "never": replace(CHAIN, name="never", audit_days=0),
+    }
+    dag: Any = factory.audit_dag(chains)
+    (task,) = dag.tasks
+    assert task.expand_input.value == {"op_kwargs": [{"chain": tasks.snapshot(CHAIN)}]}
+    assert task.partial_kwargs["max_active_tis_per_dag"] == 2
+    assert dag.schedule == "41 * * * *"
+    assert factory.audit_dag({}).dag_id == "audit"
+
+
 def test_doc_tells_the_chains_facts_and_no_path_of_an_endpoint() -> None:
     """The DAG's page names endpoints by connection, variable or host."""
     dag: Any = factory.ingest_dag(CHAIN)
@@ -156,7 +172,7 @@ def test_dags_leave_out_a_bad_entry_alone(registry_beside: Callable[[str], Path]
     """One entry with an error costs its own DAG; the error is raised elsewhere."""
     bad = "  broken: {family: evm, chain_id: 1, blocks_per_minute: -1, endpoints: ['conn:x']}\n"
     file = registry_beside("chains:\n" + GOOD.format("one") + bad + GOOD.format("two"))
-    assert set(factory.dags(file)) == {"ingest_one", "ingest_two", "heights", "housekeeping"}
+    assert set(factory.dags(file)) == {"ingest_one", "ingest_two", *ALWAYS}
     with pytest.raises(RegistryError, match=r"chains.yaml:3: broken.blocks_per_minute"):
         factory.require_sound(file)
 
@@ -167,7 +183,7 @@ def test_dags_leave_out_a_bad_entry_alone(registry_beside: Callable[[str], Path]
 def test_dags_never_raise(registry_beside: Callable[[str], Path], text: str) -> None:
     """A file that is no registry leaves the DAGs that need none, and is told where it belongs."""
     file = registry_beside(text)
-    assert set(factory.dags(file)) == {"heights", "housekeeping"}
+    assert set(factory.dags(file)) == ALWAYS
     with pytest.raises(RegistryError):
         factory.require_sound(file)
 
@@ -177,7 +193,7 @@ def test_dags_never_raise_without_a_registry(
 ) -> None:
     """A registry that is not there is a problem to be told, not a lost DAG file."""
     monkeypatch.setenv("CHAINFLOW_REGISTRY", str(tmp_path / "none.yaml"))
-    assert set(factory.dags(tmp_path / "generate.py")) == {"heights", "housekeeping"}
+    assert set(factory.dags(tmp_path / "generate.py")) == ALWAYS
     with pytest.raises(RegistryError, match=r"none\.yaml"):
         factory.require_sound(tmp_path / "generate.py")
 
@@ -198,7 +214,7 @@ def test_dags_survive_an_entry_that_airflow_refuses(
 
     monkeypatch.setattr(factory, "ingest_dag", refuse_one)
     with caplog.at_level(logging.ERROR):
-        assert set(factory.dags(file)) == {"ingest_two", "heights", "housekeeping"}
+        assert set(factory.dags(file)) == {"ingest_two", *ALWAYS}
     assert "ingest_one" in caplog.text
     with pytest.raises(RegistryError, match="ingest_one: not like this"):
         factory.require_sound(file)
@@ -211,7 +227,7 @@ def test_dags_have_none_for_a_retired_chain(registry_beside: Callable[[str], Pat
     factory.require_sound(file)
 
 
-@pytest.mark.parametrize("asked", ["ingest_two", "heights", "housekeeping"])
+@pytest.mark.parametrize("asked", ["ingest_two", *sorted(ALWAYS)])
 def test_dags_in_a_task_are_the_tasks_own(
     registry_beside: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, asked: str
 ) -> None:

@@ -56,7 +56,7 @@ def test_folder_parses_twice_to_the_same_bytes() -> None:
     assert first["errors"] == {}
     assert first["reached"] == []
     assert first["imported"] == []
-    assert {"ingest_ethereum", "heights", "housekeeping"} <= set(first["dags"])
+    assert {"ingest_ethereum", "audit", "heights", "housekeeping"} <= set(first["dags"])
     assert json.dumps(first, sort_keys=True) == json.dumps(second, sort_keys=True)
 
 

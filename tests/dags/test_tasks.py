@@ -18,6 +18,7 @@ from chainflow._airflow import AirflowFailException, AirflowNotFoundException
 from chainflow.errors import NodeUnavailable, UnknownConnection
 from chainflow.store.rewind import Reorg
 from chainflow.types import Chain
+from tests import small
 from tests.dags import nodes
 
 BOTH = ("blocks", "logs")
@@ -58,7 +59,9 @@ def _plan(chain: Chain, **params: object) -> list[tuple[int, int, list[str]]]:
     return [(b["start"] - chain.start, b["stop"] - chain.start, b["datasets"]) for b in planned]
 
 
-def _ingest(chain: Chain, low: int, stop: int, *datasets: str) -> tuple[Any, Any]:
+def _ingest(
+    chain: Chain, low: int, stop: int, *datasets: str, re_ingest: bool = False
+) -> tuple[Any, Any]:
     """Ingest a range counted from the chain's start; the totals, and what Airflow was told."""
     batch = tasks.Planned(
         chain=tasks.snapshot(chain),
@@ -69,7 +72,8 @@ def _ingest(chain: Chain, low: int, stop: int, *datasets: str) -> tuple[Any, Any
     )
     told = _Told()
     ti = SimpleNamespace(task=SimpleNamespace(outlets=[]))
-    totals = tasks.ingest(**batch, run_id="by hand", ti=ti, outlet_events=told)
+    params = {"re_ingest": re_ingest}
+    totals = tasks.ingest(**batch, params=params, run_id="by hand", ti=ti, outlet_events=told)
     return totals, {asset.name: told[asset].extra for asset in ti.task.outlets}
 
 
@@ -90,6 +94,21 @@ def test_ingest_updates_the_assets_it_merged(chain: Chain, engine: Engine) -> No
     with engine.connect() as connection:
         runs = connection.execute(sa.text("SELECT DISTINCT run_id FROM chainflow.merge_log"))
         assert [tuple(row) for row in runs] == [("by hand",)]
+
+
+def test_ingest_that_is_tried_again_takes_what_is_left(chain: Chain, engine: Engine) -> None:
+    """No height is fetched and merged twice; the whole range is, where re_ingest asks for that."""
+    _ingest(chain, 0, 4, *BOTH)
+    totals, told = _ingest(chain, 0, 10, *BOTH)
+    assert totals["blocks"] == 6
+    assert (told["ethereum.blocks"]["stop"], told["ethereum.blocks"]["rows"]) == (
+        chain.start + 10,
+        6,
+    )
+    totals, _ = _ingest(chain, 0, 10, *BOTH)
+    assert totals["blocks"] == 0
+    totals, _ = _ingest(chain, 0, 10, *BOTH, re_ingest=True)
+    assert totals["blocks"] == 10
 
 
 def test_replaced_heights_are_told_to_whoever_waits_for_the_assets(
@@ -176,6 +195,23 @@ def test_connection_that_airflow_lacks_is_ours_to_name(monkeypatch: pytest.Monke
     monkeypatch.setattr(tasks, "Connection", SimpleNamespace(get=missing))
     with pytest.raises(UnknownConnection, match="'nobody_made'"):
         tasks._connection("nobody_made")
+
+
+def test_audit_looks_at_its_share_and_names_what_fails(chain: Chain, engine: Engine) -> None:
+    """Sound rows are counted; damage fails the task for good, with ranges and what to do."""
+    _ingest(chain, 0, 20, *BOTH)
+    plain = tasks.snapshot(chain)
+    assert tasks.audit(plain, run_id="first") == {"heights": 20}
+    assert tasks.audit(plain, run_id="again") == {"heights": 0}
+    small.do(engine, "DELETE FROM chainflow.audit")
+    low = chain.start + 3
+    small.do(engine, f"DELETE FROM ethereum.blocks WHERE block_number IN ({low}, {low + 1})")
+    with pytest.raises(
+        AirflowFailException, match=rf"\[{low}, {low + 2}\).*audit ethereum --repair"
+    ):
+        tasks.audit(plain, run_id="damaged")
+    logged = "SELECT run_id, row_count > 0 FROM chainflow.audit_log ORDER BY id"
+    assert small.ask(engine, logged) == [("first", False), ("damaged", True)]
 
 
 def test_report_adds_up_the_run(caplog: pytest.LogCaptureFixture) -> None:

@@ -245,6 +245,10 @@ def test_audit_of_a_chain_without_tables_finds_nothing(engine: Engine) -> None:
             [("same_block", "logs", 1, (4,))],
         ),
         (
+            "UPDATE tinychain.logs SET transaction_hash = '0xbad' WHERE block_number = 4",
+            [("same_transaction", "logs", 1, (4,))],
+        ),
+        (
             "INSERT INTO tinychain.logs (block_number, block_hash, log_index) VALUES (6, '0x', 0)",
             [("recorded", "logs", 1, (6,))],
         ),

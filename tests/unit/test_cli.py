@@ -190,6 +190,7 @@ def _slices(engine: Engine) -> int:
         (("sink", "ethereum"), 2, "sink"),
         (("plan", "nowhere"), 2, "no chain nowhere"),
         (("audit", "nowhere"), 2, "no chain nowhere"),
+        (("audit", "ethereum", "--from", "9", "--to", "9"), 2, "nothing lies between"),
     ],
 )
 def test_wrong_words_are_one_line_and_write_nothing(
@@ -302,6 +303,70 @@ def test_audit_finds_damage_and_repairs_it(terminal: Terminal, engine: Engine) -
     assert terminal.run("audit", "ethereum", "--repair").code == 0
     assert terminal.run("audit", "ethereum").code == 0
     assert small.ask(engine, table) == before
+
+
+def test_audit_names_ranges_and_what_it_cannot_tell(terminal: Terminal, engine: Engine) -> None:
+    """Every failing height stands in a range; gaps and what no hash covers are told as such."""
+    first = terminal.first
+    terminal.run("sync", "ethereum", "--to", str(first + 30))
+    terminal.run("sync", "ethereum", "--from", str(first + 40), "--to", str(first + 50))
+    sound = terminal.run("audit", "ethereum")
+    assert sound.code == 0
+    assert (
+        f"ethereum.logs: not merged yet, so not looked at: [{first + 30}, {first + 40})"
+        in sound.out
+    )
+    assert "not hashed again: what no root holds" in sound.out
+    small.do(
+        engine,
+        f"DELETE FROM ethereum.blocks WHERE block_number BETWEEN {first + 2} AND {first + 20}"
+        f" OR block_number = {first + 25}",
+    )
+    found = terminal.run("audit", "ethereum")
+    assert found.code == 1
+    ranges = f"[{first + 2}, {first + 21}), [{first + 25}, {first + 26})"
+    assert f"ethereum.blocks: complete: 20 failing in {ranges}: " in found.out
+    assert "`chainflow audit ethereum --repair` reads them again" in one_line(found)
+    assert terminal.run("audit", "ethereum", "--from", str(first + 26)).code == 0
+    assert terminal.run("audit", "ethereum", "--to", str(first + 2)).code == 0
+    mended = terminal.run("audit", "ethereum", "--repair")
+    assert mended.code == 0
+    assert f"read again [{first + 2}, {first + 21})" in mended.out
+    assert f"read again [{first + 25}, {first + 26})" in mended.out
+
+
+def test_audit_against_the_node_sees_what_no_hash_covers(
+    terminal: Terminal, engine: Engine
+) -> None:
+    """A sender is in no hash; the node says another, and the column is named."""
+    terminal.run("sync", "ethereum")
+    wrong = terminal.first + 20
+    small.do(
+        engine,
+        f"UPDATE ethereum.transactions SET from_address = '0xbeef' WHERE block_number = {wrong}"
+        " AND transaction_index = 0",
+    )
+    assert terminal.run("audit", "ethereum").code == 0
+    found = terminal.run("audit", "ethereum", "--against-node")
+    assert found.code == 1
+    assert f"as_the_node: 1 failing in [{wrong}, {wrong + 1})" in found.out
+    assert "transaction_index 0 differs in from_address" in found.out
+    assert terminal.run("audit", "ethereum", "--against-node", "--repair").code == 0
+
+
+def test_audit_says_what_it_found_before_the_node_failed(
+    terminal: Terminal, engine: Engine
+) -> None:
+    """And repairs nothing it cannot read again."""
+    terminal.run("sync", "ethereum")
+    rows = small.ask(engine, "SELECT count(*) FROM ethereum.blocks")
+    small.do(engine, f"DELETE FROM ethereum.blocks WHERE block_number = {terminal.first}")
+    terminal.change(chain_id=2)
+    failed = terminal.run("audit", "ethereum", "--repair")
+    assert failed.code == 1
+    assert "complete: 1 failing" in failed.out
+    assert "chain id" in one_line(failed)
+    assert small.ask(engine, "SELECT count(*) FROM ethereum.blocks") == [rows[0] - 1]
 
 
 def test_validate_tells_every_error_with_its_line(

@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -48,15 +47,6 @@ def loader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setattr(_yaml_lines, "_LOADER", yaml.SafeLoader)
     elif not hasattr(yaml, "CSafeLoader"):
         pytest.skip("PyYAML is built without libyaml here")
-
-
-@pytest.fixture(autouse=True)
-def usual_stack() -> Iterator[None]:
-    """Python's usual stack, whatever limit another test's imports have set."""
-    limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(1000)
-    yield
-    sys.setrecursionlimit(limit)
 
 
 def _file(folder: Path, text: str | bytes, name: str = "chains.yaml") -> Path:

@@ -8,25 +8,25 @@ the transaction that merges them, of rows put aside in staging, and of merged ro
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from chainflow.checks import _findings, _table
+from chainflow.checks._findings import MOST_RANGES, ask, joined
 from chainflow.checks._table import CheckedTable
 from chainflow.store import database, tables
 from chainflow.types import BlockRange
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from sqlalchemy.engine import Connection, Engine
 
     from chainflow.store.batch import Slice, Staged
     from chainflow.types import Chain, Dataset, Finding
 
-__all__ = ["CheckedTable", "arrived", "audit", "run"]
+__all__ = ["MOST_RANGES", "CheckedTable", "arrived", "ask", "audit", "joined", "run", "segments"]
 
 # So many heights at a time: seconds a query even on a busy chain, and memory that stays flat.
 _AUDITED_HEIGHTS = 10_000
@@ -81,14 +81,27 @@ def audit(
 ) -> list[Finding]:
     """What fails in the merged rows of a range, and (`recorded`) rows of heights not merged."""
     with database.begin(engine) as connection:
+        # Rows and what is merged as of one moment, whoever merges meanwhile.
+        connection.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
         there = [d for d in datasets if tables.columns(connection, chain.name, d.name)]
-        return _joined(_audited(connection, chain, there, blocks))
+        return joined(_audited(connection, chain, there, blocks))
+
+
+def segments(
+    connection: Connection, chain: Chain, datasets: Sequence[Dataset], blocks: BlockRange
+) -> list[tuple[BlockRange, list[str]]]:
+    """The merged parts of a range, cut wherever the datasets that are merged there change."""
+    streams = {"chain": chain.name, "datasets": [dataset.name for dataset in datasets]}
+    found = connection.execute(
+        sa.text(_SEGMENTS), {**streams, "low": blocks.start, "stop": blocks.stop}
+    )
+    return [(BlockRange(low, stop), names) for low, stop, names in found]
 
 
 def _audited(
     connection: Connection, chain: Chain, datasets: Sequence[Dataset], blocks: BlockRange
 ) -> Iterator[Finding]:
-    for segment, names in _segments(connection, chain, datasets, blocks):
+    for segment, names in segments(connection, chain, datasets, blocks):
         for part in segment.split(_AUDITED_HEIGHTS):
             checked = {d.name: _table.merged(chain, d, part) for d in datasets if d.name in names}
             yield from _findings.findings(connection, checked, part)
@@ -102,27 +115,4 @@ def _audited(
             rows=_table.merged(chain, dataset, blocks).rows,
         )
         label = f"{chain.name}.{dataset.name}"
-        yield from _findings.ask(connection, "recorded", label, query)
-
-
-def _segments(
-    connection: Connection, chain: Chain, datasets: Sequence[Dataset], blocks: BlockRange
-) -> list[tuple[BlockRange, list[str]]]:
-    streams = {"chain": chain.name, "datasets": [dataset.name for dataset in datasets]}
-    found = connection.execute(
-        sa.text(_SEGMENTS), {**streams, "low": blocks.start, "stop": blocks.stop}
-    )
-    return [(BlockRange(low, stop), names) for low, stop, names in found]
-
-
-def _joined(findings: Iterable[Finding]) -> list[Finding]:
-    """One finding per check and table, however many parts of the range it was found in."""
-    found: dict[tuple[str, str], Finding] = {}
-    for finding in findings:
-        place = (finding.check, finding.table)
-        first = found.get(place)
-        if first is not None:
-            heights = (*first.heights, *finding.heights)[: _findings.SHOWN_HEIGHTS]
-            finding = replace(first, count=first.count + finding.count, heights=heights)
-        found[place] = finding
-    return list(found.values())
+        yield from ask(connection, "recorded", label, query)

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from chainflow import lookup
-from chainflow.types import Finding
+from chainflow.types import BlockRange, Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from sqlalchemy.engine import Connection
 
     from chainflow.checks._table import CheckedTable
-    from chainflow.types import BlockRange
 
 SHOWN_HEIGHTS = 10
 _SHOWN_MESSAGES = 3
+# Every other height of two hundred thousand: what one finding holds at most, some 20 MB.
+MOST_RANGES = 100_000
 
 
 def findings(
@@ -46,4 +48,42 @@ def ask(connection: Connection, check: str, table: str, query: str) -> Iterator[
             f"{'no height' if height is None else height}: {message}"
             for height, message, _ in rows[:_SHOWN_MESSAGES]
         )
-        yield Finding(check, table, rows[0][2], sample, heights)
+        yield Finding(check, table, rows[0][2], sample, heights, _ranges(connection, query))
+
+
+def _ranges(connection: Connection, query: str) -> tuple[BlockRange, ...]:
+    """All heights of a query's rows; asked only where it has some."""
+    found = connection.execute(
+        sa.text(
+            "SELECT lower(r), upper(r) FROM unnest((SELECT range_agg(int8range(height, height + 1))"
+            f" FROM ({query}) failing WHERE height >= 0)) AS r"
+        )
+    )
+    return tuple(BlockRange(low, stop) for low, stop in found)
+
+
+def joined(findings: Iterable[Finding]) -> list[Finding]:
+    """One finding per check and table, however many parts of a range it was found in, ascending.
+
+    Of more than MOST_RANGES ranges the lowest are kept; the count is whole.
+    """
+    found: dict[tuple[str, str], tuple[Finding, list[BlockRange]]] = {}
+    for finding in findings:
+        first, ranges = found.setdefault((finding.check, finding.table), (finding, []))
+        if first is not finding:
+            first = replace(
+                first,
+                count=first.count + finding.count,
+                heights=(*first.heights, *finding.heights)[:SHOWN_HEIGHTS],
+            )
+        _extend(ranges, finding.ranges)
+        found[finding.check, finding.table] = first, ranges
+    return [replace(first, ranges=tuple(ranges)) for first, ranges in found.values()]
+
+
+def _extend(ranges: list[BlockRange], more: Iterable[BlockRange]) -> None:
+    for blocks in more:
+        if ranges and ranges[-1].start <= blocks.start <= ranges[-1].stop:
+            ranges[-1] = BlockRange(ranges[-1].start, max(ranges[-1].stop, blocks.stop))
+        elif len(ranges) < MOST_RANGES:
+            ranges.append(blocks)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from chainflow import __version__
-from chainflow.cli import entries, ingest, local, look, store
+from chainflow.cli import audit, entries, ingest, local, look, store
 from chainflow.cli.given import Given
 from chainflow.errors import ChainflowError, InputError, RegistryError
 
@@ -61,7 +61,7 @@ for _command in (
     look.gaps,
     ingest.plan,
     look.volume,
-    store.audit,
+    audit.audit,
     local.devnet,
     local.demo,
 ):

@@ -49,19 +49,29 @@ class Proof:
         self._byzantium = BYZANTIUM.get(chain.chain_id, 0)
         self._told: set[object] = set()
 
-    def check(self, block: Block, receipts: Sequence[Receipt] | None, height: int) -> None:
+    def check(
+        self,
+        block: Block,
+        receipts: Sequence[Receipt] | None,
+        height: int,
+        *,
+        transactions: bool = True,
+        withdrawals: bool = True,
+    ) -> None:
         """Refuse a block that is not what its hash, its bloom and its roots say.
 
         Args:
             block: A block that `check_block` let pass.
             receipts: Its receipts, which `check_receipts` let pass; None where none were asked for.
             height: The block's height.
+            transactions: Whether the block has its transactions with it, as all that come do.
+            withdrawals: Whether it has its withdrawals.
 
         Raises:
             MalformedAnswer: What the block says and what came, by height; and what the registry
                 can say where every endpoint's answer is refused.
         """
-        parts = self._parts(height)
+        parts = self._parts(height) - (frozenset() if transactions else _ROOTS)
         if height == 0 and not block.transactions:
             parts -= _ROOTS  # a genesis may hold any words in its roots' places, as hardhat's does
         if "header" in parts:
@@ -71,7 +81,7 @@ class Proof:
         if "transactions" in parts:
             odd = roots.check_transactions(block, rooted, height)
             self._tell_types(height, odd)
-            if not _opens_with_deposit(block):
+            if withdrawals and not _opens_with_deposit(block):
                 roots.check_withdrawals(block, height)
         if receipts is not None:
             self._check_receipts(block, receipts[:rooted], height, parts)
