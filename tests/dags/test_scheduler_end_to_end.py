@@ -112,8 +112,11 @@ def test_new_entry_becomes_a_dag_and_its_first_merge_tables(world: World) -> Non
         "SELECT lower(blocks), upper(blocks), datasets FROM chainflow.merge_log WHERE run_id = :id",
         id=run_id,
     ) == [(low + 5, low + 15, ["blocks"])]
-    events = world.airflow.get("/assets/events", limit=100)["asset_events"]
-    told = [(e["uri"], e["extra"]) for e in events if e["source_run_id"] == run_id]
+    source = {"source_dag_id": "ingest_newcomer", "source_run_id": run_id}
+    told = [
+        (event["uri"], event["extra"])
+        for event in world.airflow.get("/assets/events", **source)["asset_events"]
+    ]
     extra = {"start": low + 5, "stop": low + 15, "rows": 10}
     assert told == [("chainflow://newcomer/blocks", extra)]
 
