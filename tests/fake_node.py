@@ -42,7 +42,7 @@ FAST = Limits(
     request_seconds=10.0,
 )
 # For tests in which nothing comes: given up soon.
-SOON = replace(FAST, not_yet_seconds=0.05, deadline_seconds=0.1, heights_seconds=1.0)
+SOON = replace(FAST, not_yet_seconds=0.05, deadline_seconds=0.1, heights_seconds=0.5)
 
 
 def word(*parts: object) -> str:

@@ -6,7 +6,6 @@ what an editor shows. Only what a single value says is checked here; registry.py
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import parse_qsl, urlsplit
@@ -14,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from chainflow.types import Status, Verify
+from chainflow.types import IndexKind, Status, Verify
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,6 +33,8 @@ _SECRET_WORDS = re.compile(r"key|token|secret|auth|pass|sig|cred", re.IGNORECASE
 
 def nearest(given: str, legal: Iterable[str]) -> str | None:
     """The legal word that the given one was probably meant to be."""
+    import difflib  # what only errors need, no sound registry waits for
+
     return next(iter(difflib.get_close_matches(given, list(legal), n=1)), None)
 
 
@@ -107,17 +108,18 @@ def _chain_id(given: int | str) -> int | str:
 def _once(words: list[str]) -> list[str]:
     for at, given in enumerate(words):
         if given in words[:at]:
-            raise _refuse(f"{given[:40]!r} stands twice", "each dataset once")
+            raise _refuse(f"{given[:40]!r} stands twice", "each once")
     return words
 
 
-def _partial(schema: dict[str, Any]) -> None:
+def partial(schema: dict[str, Any]) -> None:
     """No default in the schema: leaving the key out is legal in one layer, not in all of them."""
     schema.pop("default", None)
 
 
-def _closed(schema: dict[str, Any]) -> None:
-    _partial(schema)
+def closed(schema: dict[str, Any]) -> None:
+    """Nor any key but those the schema names."""
+    partial(schema)
     schema["additionalProperties"] = False
 
 
@@ -153,7 +155,7 @@ class Entry(BaseModel):
         Field(
             title="a family",
             description="The protocol its nodes speak, such as `evm`: a file in chainflow/clients.",
-            json_schema_extra=_partial,
+            json_schema_extra=partial,
         ),
     ] = ""
     chain_id: Annotated[
@@ -162,7 +164,7 @@ class Entry(BaseModel):
         Field(
             title="a whole number from 0, or a text id",
             description="Asked of the node before the first fetch; another answer stops the chain.",
-            json_schema_extra=_partial,
+            json_schema_extra=partial,
         ),
     ] = 0
     blocks_per_minute: Annotated[
@@ -174,7 +176,7 @@ class Entry(BaseModel):
             title="a number above 0, at most 1000000, of blocks per minute",
             description="Used until enough heights were observed; then the observed rate is."
             " Unit: blocks per minute.",
-            json_schema_extra=_partial,
+            json_schema_extra=partial,
         ),
     ] = 0.0
     start: Annotated[
@@ -233,9 +235,29 @@ class Entry(BaseModel):
             description="Nodes to ask, by health, then in this order: `conn:ID` an Airflow"
             " connection (outside Airflow the variable AIRFLOW_CONN_<ID>), `env:NAME` a variable"
             " that holds a URL, or a URL that holds no key.",
-            json_schema_extra=_partial,
+            json_schema_extra=partial,
         ),
     ] = []
+    max_requests_per_second: Annotated[
+        Annotated[float, Field(ge=1, le=1_000_000, allow_inf_nan=False)] | None,
+        Field(
+            title="a number of requests per second from 1 to 1000000",
+            description="How many requests one task sends to one endpoint at most, each call of a"
+            " batch counted, as providers do; left out: as many as go well. Tasks at once are bound"
+            " by `pool`. Unit: requests per second.",
+            json_schema_extra=partial,
+        ),
+    ] = None
+    cross_check_blocks: Annotated[
+        Annotated[int, Field(ge=1, le=_HIGHEST)] | None,
+        Field(
+            title="a whole number of blocks from 1",
+            description="Every so many blocks, one is asked of two endpoints by themselves: both"
+            " must have the block that is to be merged, with as many rows in every table. Left out:"
+            " never. Unit: blocks.",
+            json_schema_extra=partial,
+        ),
+    ] = None
     datasets: Annotated[
         list[_Word],
         AfterValidator(_once),
@@ -245,6 +267,18 @@ class Entry(BaseModel):
             description="Tables to fill: files in chainflow/datasets/<family>; `blocks` always.",
         ),
     ] = ["blocks"]
+    indexes: Annotated[
+        list[IndexKind],
+        AfterValidator(_once),
+        Field(
+            title="a list of hash, address and time, each once, or an empty list",
+            description="Indexes of its tables beside the keys, for who asks by them. `hash`:"
+            " blocks and transactions by hash, and what a transaction left by the transaction's."
+            " `address`: rows by sender, recipient, owner, contract or token. `time`: rows by their"
+            " block's time. Tables that have rows get them by the DAG `housekeeping` or by"
+            " `chainflow db index`. None is dropped when it leaves the list.",
+        ),
+    ] = []
     schedule_minutes: Annotated[
         int,
         Field(
@@ -296,25 +330,3 @@ class Entry(BaseModel):
         str,
         Field(title="text", description="What a reader of the DAG's page should know, Markdown."),
     ] = ""
-
-
-class File(BaseModel):
-    """What chains share, and one entry per chain. Of several files the later win key by key."""
-
-    # Only the schema is made of it, so most processes never pay for its validator.
-    model_config = ConfigDict(extra="forbid", title="chains.yaml", defer_build=True)
-
-    defaults: Annotated[
-        Entry,
-        Field(
-            description="What holds for every chain whose entry does not say otherwise.",
-            json_schema_extra=_partial,
-        ),
-    ] = Entry()
-    chains: Annotated[
-        dict[Annotated[str, StringConstraints(pattern=f"^{NAME}$")], Entry],
-        Field(
-            description="One entry per chain, under its name, which is its schema's name, too.",
-            json_schema_extra=_closed,
-        ),
-    ] = {}

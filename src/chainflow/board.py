@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import ConsoleOptions
 
     from chainflow.lag import Lag, Volume
+    from chainflow.survey import Seen
 
 _COLOURS = {
     "synced": "green",
@@ -78,6 +79,29 @@ def render_volume(rows: Iterable[Volume]) -> Table:
     for row in rows:
         sizes = [filesize.decimal(s.bytes) for s in (row.minute, row.hour, row.day, row.month)]
         table.add_row(row.chain or "all", *sizes, f"{row.month.blocks:,}", f"{row.month.rows:,}")
+    return table
+
+
+def render_endpoints(rows: Iterable[Seen]) -> Table:
+    """One line per endpoint; why one is of no use stands below the table."""
+    table = Table("BLOCKCHAIN", "ENDPOINT", box=None, header_style="bold", pad_edge=False)
+    for title in ("CHAIN ID", "HEAD", "BEHIND", "LATENCY", "BATCHES", "RECEIPTS"):
+        table.add_column(title, justify="right")
+    table.add_column("STATE")
+    reasons = []
+    for row in rows:
+        latency = "-" if row.latency_ms is None else f"{row.latency_ms} ms"
+        numbers = [
+            f"{number:,}" if number is not None else "-" for number in (row.head, row.behind)
+        ]
+        able = [_yes(row.batches), _yes(row.receipts)]
+        state = "[red]failed[/]" if row.error else "[green]ok[/]"
+        right = {True: "ok", False: "[red]wrong[/]", None: "-"}[row.right_chain]
+        table.add_row(row.chain, escape(row.endpoint), right, *numbers, latency, *able, state)
+        reasons += [f"{row.chain} {row.endpoint}: {row.error}"] if row.error else []
+    if reasons:
+        table.caption = escape("\n".join(reasons))
+        table.caption_justify = "left"
     return table
 
 
@@ -151,6 +175,10 @@ def _table(rows: Sequence[Lag], width: int) -> Table:
         table.caption = escape("\n".join(reasons))
         table.caption_justify = "left"
     return table
+
+
+def _yes(able: bool | None) -> str:
+    return "-" if able is None else "yes" if able else "no"
 
 
 def _rate(row: Lag, blocks: float) -> str:

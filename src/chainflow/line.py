@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from chainflow import checks, clients, endpoints, heights, reorg
+from chainflow import checks, clients, cross_check, endpoints, heights, reorg
 from chainflow import datasets as tables_of
 from chainflow.errors import CheckFailed, MalformedAnswer, ReorgDetected, RowsRefused
 from chainflow.store import batch as batches
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
 
     from chainflow.clients import Client
+    from chainflow.cross_check import CrossCheck
     from chainflow.store.batch import Slice
     from chainflow.store.rewind import Reorg
     from chainflow.types import Chain, Dataset, RawBlock
@@ -85,11 +86,14 @@ async def run(
     gc.set_threshold(200_000, 50, 100)
     found = endpoints.resolve(chain.endpoints, connection)
     try:
-        async with clients.connect(chain, found) as client:
+        async with (
+            clients.connect(chain, found) as client,
+            cross_check.opened(chain, found) as witness,
+        ):
             for batch in wanted:
                 datasets = tables_of.get(chain.family, batch.datasets)
                 await outlast_in_thread(partial(tables.ensure, engine, chain, datasets))
-                line = _Line(engine, chain, datasets, run_id, on_merge, total)
+                line = _Line(engine, chain, datasets, run_id, on_merge, total, witness)
                 await _linked(line, client, batch)
     finally:
         gc.set_threshold(*usual)
@@ -142,6 +146,8 @@ async def _once(line: _Line, client: Client, batch: Batch) -> None:
     try:
         async with aclosing(client.fetch(batch.blocks, batch.datasets)) as blocks:
             async for part in slices(blocks):
+                if line.witness:
+                    await line.witness.demand(part, line.datasets)
                 slice_ = await asyncio.to_thread(line.decode, part)
                 if merging:
                     await merging
@@ -175,6 +181,7 @@ class _Line:
     run_id: str
     on_merge: OnMerge | None
     total: Totals
+    witness: CrossCheck | None = None
 
     def first_missing(self, blocks: BlockRange) -> int:
         """The first height of a range that one of the datasets lacks, else the range's stop."""

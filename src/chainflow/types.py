@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 Status = Literal["live", "retired"]
 Verify = Literal["roots", "hashes", "none"]
+IndexKind = Literal["hash", "address", "time"]
 ColumnType = Literal["bigint", "text", "numeric", "timestamptz", "boolean", "jsonb"]
 
 
@@ -81,6 +82,9 @@ class Chain:
     verify: Verify = "roots"
     max_reorg_blocks: int = 512
     audit_days: int = 30
+    indexes: tuple[IndexKind, ...] = ()
+    max_requests_per_second: float | None = None
+    cross_check_blocks: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from chainflow.testing import anvil
 from chainflow.testing.node import Node, find, running
 from chainflow.types import BlockRange, Chain, Heights, RawBlock
 from chainflow.wire import evm as wire
+from chainflow.wire.evm_columns import payload
 from tests.fake_node import ALL, FAST
 
 LIMITS = replace(FAST, request_seconds=30.0, deadline_seconds=30.0, not_yet_seconds=0.5)
@@ -113,7 +114,9 @@ def _own(node: Node, height: int) -> tuple[wire.Block, list[wire.Receipt]]:
 
 def _assert_same(node: Node, blocks: list[RawBlock]) -> None:
     for block in blocks:
-        assert (block.payload.block, block.payload.receipts) == _own(node, block.height)
+        own, receipts = _own(node, block.height)
+        assert block.payload == payload(own, receipts)
+        check_receipts(own, receipts, block.height, system_logs=False)
 
 
 def test_anvil_blocks_come_as_the_node_has_them(rich: anvil.Anvil) -> None:
@@ -122,8 +125,8 @@ def test_anvil_blocks_come_as_the_node_has_them(rich: anvil.Anvil) -> None:
     blocks = _fetch(rich, BlockRange(0, head + 1))
     assert [block.height for block in blocks] == list(range(head + 1))
     _assert_same(rich, blocks)
-    logs = [log for block in blocks for r in block.payload.receipts for log in r.logs]
-    assert [int(log.data, 16) for log in logs] == [1, 10**18, 2**256 - 1]
+    data = [data for block in blocks for data in block.payload.logs["data"].to_pylist()]
+    assert [int(each, 16) for each in data] == [1, 10**18, 2**256 - 1]
 
 
 def test_anvil_heights_are_head_and_finalized(rich: anvil.Anvil) -> None:
@@ -165,12 +168,13 @@ def test_poor_node_blocks_come_receipt_by_receipt(poor: Node) -> None:
     head = int(poor.call("eth_blockNumber"), 16)
     blocks = _fetch(poor, BlockRange(0, head + 1))
     assert [block.height for block in blocks] == list(range(head + 1))
-    receipts = [receipt for block in blocks for receipt in block.payload.receipts]
-    assert [len(receipt.logs) for receipt in receipts] == [0, 0, 0, 1]
-    assert receipts[3].logs[0].topics[0] == f"0x{TRANSFER}"
+    sent = [one for b in blocks for one in b.payload.receipts["transaction_hash"].to_pylist()]
+    logs = [log for b in blocks for log in b.payload.logs.to_pylist()]
+    assert len(sent) == 4
+    assert [(log["transaction_hash"], log["topics"][0]) for log in logs] == [
+        (sent[3], f"0x{TRANSFER}")
+    ]
     _assert_same(poor, blocks)
-    for block in blocks:
-        check_receipts(block.payload.block, block.payload.receipts, block.height, system_logs=False)
 
 
 def test_poor_node_heights_and_future(poor: Node) -> None:

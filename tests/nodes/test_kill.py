@@ -17,7 +17,7 @@ from sqlalchemy.engine import Engine
 
 from chainflow.store import database
 from chainflow.types import BlockRange, Chain
-from tests import killable, small, soak, truth
+from tests import killable, memory, small, soak, truth
 from tests.dags.nodes import frozen
 
 BLOCKS = 300
@@ -66,7 +66,7 @@ def engine(shared_engine: Engine, undisturbed: Undisturbed) -> Engine:
 @pytest.fixture
 def server() -> Iterator[PostgresServer]:
     """A PostgreSQL server of the test's own, with a migrated database."""
-    folder = Path(tempfile.mkdtemp(prefix="chainflow-"))
+    folder = Path(tempfile.mkdtemp(prefix="chainflow-", dir=memory.folder()))
     running = get_server(folder / "pg")
     database.upgrade(database.engine(running.get_uri()))
     yield running

@@ -154,7 +154,7 @@ def test_what_contradicts_itself_is_malformed(what: str) -> None:
     with pytest.raises(MalformedAnswer) as caught:
         fetch([one], BlockRange(4, 8), limits=SOON)
     text = str(caught.value)
-    assert "testchain [4, " in text
+    assert "testchain [5, " in text
     assert "127.0.0.1:" in text
     assert re.search(f"height 5: .*{words}", text)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -16,6 +17,7 @@ import pytest
 from aiohttp.test_utils import TestServer
 from aiohttp.web import Application, Request, Response, StreamResponse
 
+from chainflow import clients
 from chainflow.clients import _jsonrpc as jsonrpc
 from chainflow.clients._http import Node, Reply, session
 from chainflow.clients._jsonrpc import Call
@@ -30,6 +32,7 @@ from chainflow.errors import (
     WorkError,
     WrongChain,
 )
+from chainflow.types import BlockRange
 from tests import fake_node
 from tests.fake_node import FAST, FakeNode, chain
 
@@ -96,11 +99,25 @@ def test_a_body_that_unpacks_beyond_the_limit_is_refused() -> None:
         _post(fake, replace(FAST, body_bytes=100_000))
 
 
-def test_a_redirect_is_an_answer_like_any_other() -> None:
-    """It is not followed: it might lead the key to a stranger."""
+@pytest.mark.parametrize(
+    ("location", "told"),
+    [
+        ("https://user:pass@elsewhere.example/v1/secret-key", "https, host elsewhere.example"),
+        ("//elsewhere.example/x", "the same scheme, host elsewhere.example"),
+        ("/other", "another path"),
+        ("http://[", "another path"),
+    ],
+)
+def test_a_redirect_is_refused_and_told_by_its_host(location: str, told: str) -> None:
+    """It might lead the key to a stranger: whoever keeps the registry shall decide."""
     fake = FakeNode(chain(1))
-    fake.react(fake_node.http(307, headers={"Location": "/other"}), method=METHOD)
-    assert _post(fake).status == 307
+    fake.react(fake_node.http(307, headers={"Location": location}), method=METHOD)
+    with pytest.raises(RequestRefused) as caught:
+        _post(fake)
+    said = str(caught.value)
+    assert said.startswith(f"HTTP 307: a redirect to {told}, which is not followed")
+    assert said.endswith("into the chain's endpoints")
+    assert not {"secret-key", "pass"} & set(re.split("[^a-z-]", said))
     assert len(fake.asked) == 1
 
 
@@ -166,7 +183,7 @@ def test_requests_that_fail_together_halve_once() -> None:
         node.window.size = 16
         for _ in range(5):
             node.went_wrong(NodeUnavailable("HTTP 503"), began)
-        assert (node.window.size, node.calls.size, node.failures) == (8, 5, 5)
+        assert (node.window.size, node.calls.size, node.health.failures) == (8, 5, 1)
         node.went_wrong(NodeUnavailable("HTTP 503"), asyncio.get_running_loop().time())
         assert (node.window.size, node.calls.size) == (4, 2)
 
@@ -202,7 +219,7 @@ def test_a_height_not_there_yet_is_no_fault_of_the_node() -> None:
 
     async def work(node: Node) -> None:
         node.went_wrong(NotYet("null"), asyncio.get_running_loop().time())
-        assert (node.failures, node.window.size, node.quiet_seconds()) == (0, 4, 0.0)
+        assert (node.health.failures, node.window.size, node.quiet_seconds()) == (0, 4, 0.0)
 
     _with(FakeNode(chain(1)), work)
 
@@ -216,6 +233,89 @@ def test_a_node_of_another_chain_is_dismissed() -> None:
         assert isinstance(node.dismissed, WrongChain)
 
     _with(FakeNode(chain(1)), work)
+
+
+def test_calls_are_sent_at_the_pace_that_the_chain_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each call of a batch takes its share of a second, and what comes next waits for it."""
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    async def work(node: Node) -> None:
+        monkeypatch.setattr("chainflow.clients._http.asyncio.sleep", sleep)
+        for calls in (5, 1, 2):
+            async with node.slot(calls):
+                pass
+        monkeypatch.undo()
+
+    _with(FakeNode(chain(1)), work, replace(FAST, calls_per_second=0.001))
+    assert waits == pytest.approx([0.0, 5000.0, 6000.0], abs=60.0)
+
+
+def test_every_call_of_a_batch_takes_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many turns as a provider counts calls, greetings included."""
+    turns: list[int] = []
+
+    async def in_turn(_: Node, calls: int) -> None:
+        turns.append(calls)
+
+    monkeypatch.setattr(Node, "_in_turn", in_turn)
+    fake = FakeNode(chain(12))
+    fake_node.fetch([fake], BlockRange(0, 12))
+    assert sorted(turns) == sorted(map(len, fake.asked))
+    assert sum(turns) == 1 + 2 * 12
+
+
+def test_a_chains_pace_bounds_its_batches() -> None:
+    """A second's worth of calls at most is sent at one instant; without a pace all is as usual."""
+    limits = [
+        clients.limits_of(replace(fake_node.CHAIN, max_requests_per_second=rate))
+        for rate in (None, 1.5, 20.0, 500.0)
+    ]
+    assert limits[0] == DEFAULT
+    assert [(one.calls_per_second, one.calls_per_request) for one in limits] == [
+        (None, 50),
+        (1.5, 1),
+        (20.0, 20),
+        (500.0, 50),
+    ]
+
+
+def test_a_request_that_is_left_makes_room_for_the_next() -> None:
+    """Whether it waited for a place, for its turn, or for an answer."""
+
+    async def work(node: Node) -> None:
+        node.window.size = 1
+        free = asyncio.Event()
+
+        async def hold() -> None:
+            async with node.slot():
+                await free.wait()
+
+        async def left(task: asyncio.Task[None]) -> None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+        first, second, third = (asyncio.create_task(hold()) for _ in range(3))
+        await asyncio.sleep(0)
+        await left(second)
+        first.cancel()
+        third.cancel()
+        await asyncio.gather(first, third, return_exceptions=True)
+        free.set()
+        await hold()
+
+    _with(FakeNode(chain(1)), work, replace(FAST, requests_in_flight=1))
+
+
+def test_slowness_allows_for_the_pace() -> None:
+    """What waits for its turn is not the endpoint's fault."""
+
+    async def work(node: Node) -> None:
+        assert node.slow_seconds() == FAST.hedge_seconds + 4 * 10 / 0.5
+
+    _with(FakeNode(chain(1)), work, replace(FAST, calls_per_second=0.5))
 
 
 def test_an_excerpt_is_one_short_printable_line() -> None:

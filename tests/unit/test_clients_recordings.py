@@ -133,9 +133,9 @@ def test_recorded_chain_is_fetched_and_its_heights_known() -> None:
 
     heights, blocks = asyncio.run(work())
     assert heights == Heights(54, 54)
-    assert [len(block.payload.receipts) for block in blocks] == [0, 4]
+    assert [block.payload.receipts.num_rows for block in blocks] == [0, 4]
     receipts = BY_NAME["eth_getBlockReceipts.get-block-receipts-n"].reply["result"]
-    assert [r.transaction_hash for r in blocks[1].payload.receipts] == [
+    assert blocks[1].payload.receipts["transaction_hash"].to_pylist() == [
         r["transactionHash"] for r in receipts
     ]
 
@@ -167,4 +167,4 @@ def test_a_recorded_block_with_its_receipts_agrees_with_itself(folder: Path) -> 
     node = FakeNode(FakeChain({height: block}, {height: receipts}))
     (fetched,) = fetch([node], BlockRange(height, height + 1))
     assert fetched.hash == block["hash"]
-    assert len(fetched.payload.receipts) == len(block["transactions"])
+    assert fetched.payload.receipts.num_rows == len(block["transactions"])

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from chainflow.clients import Probed
 from chainflow.clients import sui as client
+from chainflow.clients._http import Node as HttpNode
 from chainflow.devnet import _sui_checkpoints as made
 from chainflow.endpoints import Endpoint
 from chainflow.errors import (
@@ -85,7 +86,11 @@ def test_many_checkpoints_are_under_way_at_once() -> None:
         at_once -= 1
         return web.Response(status=503)
 
+    async def first(_: web.Request) -> web.StreamResponse:
+        return web.Response(body=made.compressed(BODIES[0]))
+
     store = FakeStore(BODIES)
+    store.react(first)
     store.react(slow, times=8)
     assert len(fetch([store], BlockRange(0, 41))) == 41
     assert most > 2
@@ -214,6 +219,19 @@ def test_objects_that_are_missing_are_told() -> None:
         fetch([Bare(BODIES)], BlockRange(3, 4))
 
 
+@pytest.mark.parametrize("node", [FakeStore(BODIES), FakeLedger(BODIES)])
+def test_every_request_takes_its_turn(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the chain's pace, whatever the transport; one for each checkpoint."""
+    turns: list[int] = []
+
+    async def in_turn(_: HttpNode, calls: int) -> None:
+        turns.append(calls)
+
+    monkeypatch.setattr(HttpNode, "_in_turn", in_turn)
+    fetch([node], TEN)
+    assert turns == [1] * len(TEN)
+
+
 def test_rate_limit_of_a_store_is_heeded() -> None:
     """Asked again after its Retry-After, and in the end answered."""
     store = FakeStore(BODIES)
@@ -223,7 +241,7 @@ def test_rate_limit_of_a_store_is_heeded() -> None:
 
 @pytest.mark.parametrize(
     ("code", "error"),
-    [(429, RateLimited), (503, NodeUnavailable), (403, RequestRefused), (302, RequestRefused)],
+    [(429, RateLimited), (503, NodeUnavailable), (403, RequestRefused), (401, RequestRefused)],
 )
 def test_status_of_a_store_is_understood(code: int, error: type[WorkError]) -> None:
     """What kind of trouble it is decides whether it is tried again."""

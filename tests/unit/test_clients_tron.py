@@ -141,7 +141,7 @@ def test_overload_for_ever_is_a_rate_limit() -> None:
     """Transient; chain, range and endpoint are named."""
     node = TronNode(tron.chain(6))
     node.react(say(OVERLOAD), times=1000)
-    with pytest.raises(RateLimited, match=r"tron \[0, 6\): 127.0.0.1.*lack of computing"):
+    with pytest.raises(RateLimited, match=r"tron \[0, 1\): 127.0.0.1.*lack of computing"):
         fetch([node], BlockRange(0, 6), limits=SOON)
 
 
@@ -267,7 +267,7 @@ def test_spans_fit_the_bytes_that_an_answer_should_have() -> None:
     node = TronNode(tron.chain(60))
     fetch([node], BlockRange(0, 60), limits=replace(FAST, answer_bytes=4000))
     widths = [one["endNum"] - one["startNum"] for one in node.requests(BLOCKS)]
-    assert widths[0] == 10
+    assert widths[:2] == [1, 10]
     assert min(widths) < 5
 
 
@@ -303,7 +303,7 @@ def test_more_blocks_than_asked_for_are_refused() -> None:
     node = TronNode(chain)
     more = {"block": [chain[height].block for height in range(4, 8)]}
     node.react(say(more), times=99)
-    with pytest.raises(MalformedAnswer, match=r"heights \[4, 7\).*4 blocks"):
+    with pytest.raises(MalformedAnswer, match=r"heights \[4, 5\).*4 blocks"):
         fetch([node], BlockRange(4, 7), limits=SOON)
 
 

@@ -61,6 +61,7 @@ for _command in (
     look.gaps,
     ingest.plan,
     look.volume,
+    look.endpoints,
     audit.audit,
     local.devnet,
     local.demo,

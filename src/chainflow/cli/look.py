@@ -1,4 +1,4 @@
-"""Commands that show how things stand: heights, gaps, volume."""
+"""Commands that show how things stand: heights, gaps, volume, endpoints."""
 
 from __future__ import annotations
 
@@ -91,6 +91,29 @@ def volume(given: Given, *, as_json: bool) -> None:
             tell_object(**asdict(row))
         return
     board.console().print(board.render_volume(found))
+
+
+@click.command()
+@click.argument("chain", required=False)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per endpoint.")
+@pass_given
+def endpoints(given: Given, chain: str | None, *, as_json: bool) -> int:
+    """Ask every endpoint of every live chain, each by itself, and show what it says.
+
+    An endpoint is named by its host. Exit code 1 if a chain has no endpoint that is of use.
+    """
+    from chainflow import board
+    from chainflow import survey as surveys
+    from chainflow.endpoints import connection_from_environment
+
+    chains = [given.chain(chain)] if chain else given.registry().chains.values()
+    found = surveys.survey(chains, connection_from_environment)
+    if as_json:
+        for one in found:
+            tell_object(**asdict(one))
+    else:
+        board.console().print(board.render_endpoints(found))
+    return 1 if surveys.useless(found) else 0
 
 
 def _polled(engine: Engine, chains: Collection[Chain]) -> list[Lag]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, cast
 
 from chainflow import lookup
+from chainflow.clients._pace import DEFAULT, Limits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
@@ -68,7 +69,18 @@ class Probed:
 def connect(chain: Chain, endpoints: Sequence[Endpoint]) -> AbstractAsyncContextManager[Client]:
     """A client of the chain's family, open while the context lasts; nothing is asked yet."""
     family = lookup.module("clients", chain.family)
-    return cast("AbstractAsyncContextManager[Client]", family.connect(chain, endpoints))
+    opened = family.connect(chain, endpoints, limits_of(chain))
+    return cast("AbstractAsyncContextManager[Client]", opened)
+
+
+def limits_of(chain: Chain) -> Limits:
+    """The usual bounds, narrowed where the chain's entry wishes it."""
+    rate = chain.max_requests_per_second
+    if rate is None:
+        return DEFAULT
+    # No batch is more than a second's worth: its calls are sent, and counted, at one instant.
+    calls = min(DEFAULT.calls_per_request, max(1, int(rate)))
+    return replace(DEFAULT, calls_per_second=rate, calls_per_request=calls)
 
 
 def probes() -> dict[str, Callable[[Endpoint], Awaitable[Probed]]]:

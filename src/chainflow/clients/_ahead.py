@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     Read = Callable[[BlockRange], Awaitable[list[RawBlock]]]
 
-# Taken for a block until one has been seen.
-_BLOCK_BYTES = 256 * 2**10
+# A span is expected to take no more of the bytes that may wait than this share of them.
+_SHARE = 4
 
 
 async def ahead(
@@ -30,6 +30,8 @@ async def ahead(
 ) -> AsyncGenerator[list[RawBlock], None]:
     """The range in consecutive spans, ascending, later ones being read meanwhile.
 
+    How large blocks are is known from those before: the first is read alone.
+
     Args:
         blocks: Heights to read.
         read: Reads one span whole.
@@ -39,12 +41,13 @@ async def ahead(
     """
     reading: deque[tuple[int, asyncio.Task[list[RawBlock]]]] = deque()
     start = blocks.start
-    typical = _BLOCK_BYTES
+    expected: int | None = None
     got: list[RawBlock] = []
     try:
         while True:
-            while start < blocks.stop and _room(reading, width(), typical, limits):
-                part = BlockRange(start, min(start + max(1, span()), blocks.stop))
+            while start < blocks.stop and _room(reading, width(), expected, limits):
+                stop = start + _heights(span(), expected, limits)
+                part = BlockRange(start, min(stop, blocks.stop))
                 reading.append((len(part), asyncio.create_task(_read(read, part))))
                 start = part.stop
             # Given out only now, so that the next spans are read while the consumer works.
@@ -54,7 +57,7 @@ async def ahead(
                 break
             got = await reading[0][1]
             reading.popleft()
-            typical = _bytes(got) // len(got)
+            expected = _expected(got, expected)
     finally:
         for _, task in reading:
             task.cancel()
@@ -101,19 +104,37 @@ def _bytes(blocks: Sequence[RawBlock]) -> int:
     return sum(block.size for block in blocks)
 
 
+def _expected(blocks: Sequence[RawBlock], before: int | None) -> int:
+    """The bytes of a block that is not here yet: as the largest lately, at first in doubt more.
+
+    One huge block among small ones is forgotten by halves.
+    """
+    largest = max(block.size for block in blocks)
+    return max(largest, 1 if before is None else (before + largest) // 2)
+
+
+def _heights(span: int, expected: int | None, limits: Limits) -> int:
+    """How many heights the next span has, at least 1."""
+    if expected is None:
+        return 1
+    return max(1, min(span, limits.buffer_bytes // _SHARE // expected))
+
+
 def _room(
     reading: Sequence[tuple[int, asyncio.Task[list[RawBlock]]]],
     width: int,
-    typical: int,
+    expected: int | None,
     limits: Limits,
 ) -> bool:
     """Whether one more span may be started; the first always may, and none after a failed one."""
     if not reading:
         return True
     done = [task for _, task in reading if task.done()]
-    if any(task.exception() for task in done) or len(reading) - len(done) >= width:
+    if expected is None or any(task.exception() for task in done):
+        return False
+    if len(reading) - len(done) >= width:
         return False
     heights = sum(count for count, _ in reading)
     coming = sum(count for count, task in reading if not task.done())
-    held = sum(_bytes(task.result()) for task in done) + coming * typical
+    held = sum(_bytes(task.result()) for task in done) + coming * expected
     return heights < limits.buffer_blocks and held < limits.buffer_bytes

@@ -74,8 +74,10 @@ class Span:
             self.kept.pop(want, None)
 
 
-async def fill(node: Node, span: Span) -> None:
-    """Ask one endpoint for what a span lacks; keep what came, whichever part of it fails.
+async def fill(span: Span, node: Node) -> list[RawBlock]:
+    """The blocks of a span, one endpoint being asked for what it lacks.
+
+    What came is kept, whichever part of it fails; whole blocks are held no longer.
 
     Raises:
         WorkError: The first trouble, if a height is still missing.
@@ -91,6 +93,7 @@ async def fill(node: Node, span: Span) -> None:
     troubles += _disprove(span)
     if span.missing():
         raise await _explained(node, *troubles[0])
+    return span.taken()
 
 
 async def _ask(node: Node, span: Span) -> list[Trouble]:

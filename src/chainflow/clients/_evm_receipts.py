@@ -6,6 +6,7 @@ Source: EIP-2718, EIP-658; OP stack specification, deposits; CIP-66; Ethereum Ye
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -51,12 +52,12 @@ def bloom(logs: Iterable[list[Log]]) -> int:
     Raises:
         ValueError: An address or topic is not hex.
     """
+    every = list(chain.from_iterable(logs))
+    words = {log.address for log in every}
+    words.update(*[log.topics for log in every])
     bits = 0
-    for some in logs:
-        for log in some:
-            bits |= bits_of(log.address)
-            for topic in log.topics:
-                bits |= bits_of(topic)
+    for word in words:
+        bits |= bits_of(word)
     return bits
 
 
@@ -64,8 +65,8 @@ def bloom(logs: Iterable[list[Log]]) -> int:
 @lru_cache(maxsize=1 << 14)
 def bits_of(text: str) -> int:
     """The three bits, or fewer, of one address or topic."""
-    hashed = keccak(rlp.encoded(text.removeprefix("0x")))
-    return sum({1 << (int.from_bytes(hashed[at : at + 2], "big") & 2047) for at in (0, 2, 4)})
+    pairs = int.from_bytes(keccak(rlp.encoded(text.removeprefix("0x")))[:6], "big")
+    return 1 << (pairs >> 32 & 2047) | 1 << (pairs >> 16 & 2047) | 1 << (pairs & 2047)
 
 
 def _outcome(receipt: Receipt) -> str:

@@ -14,6 +14,7 @@ from chainflow.clients._jsonrpc import Call
 from chainflow.errors import MalformedAnswer, NotYet, Unsupported, WorkError
 from chainflow.types import BlockRange, RawBlock
 from chainflow.wire import evm as wire
+from chainflow.wire.evm_columns import payload
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,8 +64,10 @@ class Span:
         self.kept = {call: raw for call, raw in self.kept.items() if call.about != about}
 
 
-async def fill(node: Node, span: Span) -> None:
-    """Ask one endpoint for what a span lacks; keep what came, whichever part of it fails.
+async def fill(span: Span, node: Node) -> list[RawBlock]:
+    """The blocks of a span, one endpoint being asked for what it lacks.
+
+    What came is kept, whichever part of it fails; whole blocks are held no longer.
 
     Raises:
         WorkError: The first trouble, if a height is still missing.
@@ -89,6 +92,7 @@ async def fill(node: Node, span: Span) -> None:
     troubles += _unlink(span)
     if span.missing():
         raise troubles[0]
+    return span.taken()
 
 
 async def _ask(node: Node, span: Span, calls: Sequence[Call]) -> list[WorkError]:
@@ -153,7 +157,7 @@ async def _whole(
         hash=block.hash.lower(),
         parent_hash=block.parent_hash.lower(),
         time_ms=time_ms,
-        payload=wire.Payload(block, receipts),
+        payload=payload(block, receipts),
         size=len(span.kept[_block(height)]) + len(raw),
     )
 

@@ -5,56 +5,46 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential_jitter
 
+from chainflow.clients._health import is_well, rank, told
+from chainflow.clients._hedge import end, hedged
+from chainflow.clients._http import Node, session
+from chainflow.clients._reason import reason
 from chainflow.errors import (
-    AnswerTooLarge,
-    HeightPruned,
     MalformedAnswer,
     NodeUnavailable,
     NotYet,
     RateLimited,
-    RequestRefused,
     TerminalError,
-    Unsupported,
     WorkError,
     WrongChain,
 )
+from chainflow.types import Heights
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import (
+        AsyncIterator,
+        Awaitable,
+        Callable,
+        Sequence,
+    )
 
     from tenacity import RetryCallState
 
-    from chainflow.clients._http import Node
     from chainflow.clients._pace import Limits
-    from chainflow.types import Heights
+    from chainflow.endpoints import Endpoint
 
 log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
-# Which of several endpoints' errors tells most about why there is no answer.
-_TELLING: tuple[type[WorkError], ...] = (
-    NotYet,
-    NodeUnavailable,
-    RateLimited,
-    HeightPruned,
-    AnswerTooLarge,
-    MalformedAnswer,
-    Unsupported,
-    RequestRefused,
-    WrongChain,
-)
 # Whatever is added to a height below it, the store can hold.
 _NO_HEIGHT = 2**62
-_ADVICE: dict[type[WorkError], str] = {
-    HeightPruned: "; add an archive node to the chain's endpoints",
-    WrongChain: "; correct chain_id or endpoints in the registry",
-}
 
 
 @dataclass(slots=True)
@@ -65,14 +55,21 @@ class _Ask(Generic[_T]):
     about: str
     attempt_seconds: float | None
     deadline_seconds: float
+    hedge: Callable[[Node], Awaitable[_T]] | None = None
     said: dict[Node, WorkError] = field(default_factory=dict)
     aside: set[Node] = field(default_factory=set)
     malformed: Counter[Node] = field(default_factory=Counter)
 
     def live(self, nodes: Sequence[Node]) -> list[Node]:
-        """Endpoints still worth asking, by health, then in the registry's order."""
+        """Endpoints still worth asking, by health, then in the registry's order.
+
+        One that is left alone is among them where no other could be asked just now.
+        """
         left = [n for n in nodes if n not in self.aside and n.dismissed is None]
-        return sorted(left, key=lambda node: (node.quiet_seconds() > 0, node.failures))
+        now = asyncio.get_running_loop().time()
+        whole = [node for node in left if not node.health.broken(now)]
+        free = any(not node.quiet_seconds() for node in whole)
+        return sorted(whole if free else left, key=rank)
 
     def note(self, node: Node, error: WorkError) -> None:
         """Keep the endpoint's words; leave it out where asking again changes nothing."""
@@ -99,6 +96,7 @@ class Nodes:
         self._nodes = nodes
         self._greet = greet
         self._limits = limits
+        self._hedges = asyncio.Lock()
         self._jitter = wait_exponential_jitter(
             initial=limits.backoff_seconds,
             max=limits.backoff_max_seconds,
@@ -108,39 +106,46 @@ class Nodes:
     @property
     def best(self) -> Node:
         """The endpoint that would be asked next."""
-        return min(
-            self._nodes,
-            key=lambda n: (n.dismissed is not None, n.quiet_seconds() > 0, n.failures),
-        )
+        return min(self._nodes, key=lambda node: (node.dismissed is not None, *rank(node)))
 
     async def heights(self, job: Callable[[Node], Awaitable[Heights]]) -> Heights:
-        """What the first endpoint that answers in time says of its heights.
+        """The newest heights that an endpoint tells; one that lags hides nothing.
+
+        One is asked as by `ask`. The others that are well are asked beside it, once, and waited for
+        a little.
 
         Raises:
-            WorkError: As `ask`; a height that no chain has is a MalformedAnswer.
+            WorkError: As `ask`, however many of the others answered; a height that no chain has
+                is a MalformedAnswer.
         """
 
-        async def possible(node: Node) -> Heights:
+        async def sound(node: Node) -> Heights:
             seen = await job(node)
             for height in (seen.head, seen.finalized or 0):
                 if not 0 <= height < _NO_HEIGHT:
                     raise MalformedAnswer(f"expected a height, got {height:#x}"[:80])
+            node.health.head = seen.head
             return seen
 
-        return await self.ask(
-            possible,
-            "heights",
-            attempt_seconds=self._limits.heights_attempt_seconds,
-            deadline_seconds=self._limits.heights_seconds,
-        )
+        ask = self._question(sound, "heights", heights=True)
+        others = [n for n in ask.live(self._nodes)[1:] if is_well(n)]
+        looks = [asyncio.create_task(self._attempt(ask, node, sound)) for node in others]
+        try:
+            seen = [await self._answer(self._question(sound, "heights", heights=True))]
+            if looks:
+                done, _ = await asyncio.wait(looks, timeout=self._limits.heights_others_seconds)
+                seen += [answer for task in done for answer in task.result()]
+        finally:
+            await end(looks)
+        final = [one.finalized for one in seen if one.finalized is not None]
+        return Heights(max(one.head for one in seen), max(final, default=None))
 
     async def ask(
         self,
         job: Callable[[Node], Awaitable[_T]],
         about: str,
         *,
-        attempt_seconds: float | None = None,
-        deadline_seconds: float | None = None,
+        hedge: Callable[[Node], Awaitable[_T]] | None = None,
     ) -> _T:
         """What `job` makes of the first endpoint that serves it.
 
@@ -148,18 +153,32 @@ class Nodes:
             job: Asks one endpoint; may be called again, with another endpoint or the same, and
                 may keep what it has got so far.
             about: The height, range or thing asked for, as errors shall name it.
-            attempt_seconds: How long one endpoint may take, beyond the bound of each request.
-            deadline_seconds: After which no new attempt begins; by default that of the limits.
+            hedge: The same question without what `job` keeps; asked of another endpoint beside the
+                one that is slow to answer, and the first answer counts. None: no other is.
 
         Raises:
             TransientError: Some endpoint may still answer, but not in time.
             TerminalError: No endpoint is left that another attempt could move.
         """
-        deadline = deadline_seconds or self._limits.deadline_seconds
-        if attempt_seconds is not None:
-            # The last endpoint has its turn before the deadline, however silent the others are.
-            attempt_seconds = min(attempt_seconds, round(deadline / len(self._nodes), 2))
-        ask = _Ask(job, about, attempt_seconds, deadline)
+        return await self._answer(self._question(job, about, hedge=hedge))
+
+    def _question(
+        self,
+        job: Callable[[Node], Awaitable[_T]],
+        about: str,
+        *,
+        hedge: Callable[[Node], Awaitable[_T]] | None = None,
+        heights: bool = False,
+    ) -> _Ask[_T]:
+        limits = self._limits
+        if not heights:
+            return _Ask(job, about, None, limits.deadline_seconds, hedge)
+        # The last endpoint has its turn before the deadline, however silent the others are.
+        share = round(limits.heights_seconds / len(self._nodes), 2)
+        attempt_seconds = min(limits.heights_attempt_seconds, share)
+        return _Ask(job, about, attempt_seconds, limits.heights_seconds, hedge)
+
+    async def _answer(self, ask: _Ask[_T]) -> _T:
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(WorkError),
             wait=self._wait,
@@ -170,22 +189,74 @@ class Nodes:
 
     async def _round(self, ask: _Ask[_T]) -> _T:
         """One attempt at every endpoint that is worth it, until one answers."""
-        for node in ask.live(self._nodes):
-            began = asyncio.get_running_loop().time()
-            try:
-                async with asyncio.timeout(ask.attempt_seconds):
-                    await self._meet(node, began)
-                    result = await ask.job(node)
-            except TimeoutError:
-                late = NodeUnavailable(f"no answer within {ask.attempt_seconds:g} s")
-                self._failed(ask, node, late, began)
-                ask.aside.add(node)  # another attempt would only be as long, and end too late
-            except WorkError as error:
-                self._failed(ask, node, error, began)
-            else:
-                node.went_well()
-                return result
+        asked: set[Node] = set()
+        while left := [node for node in ask.live(self._nodes) if node not in asked]:
+            node = left[0]
+            asked.add(node)
+            for answer in await self._hedged(ask, node, asked):
+                return answer
         raise self._error(ask)
+
+    async def _hedged(self, ask: _Ask[_T], node: Node, asked: set[Node]) -> tuple[_T, ...]:
+        """One endpoint's answer, or another's where it is slow; empty if none came.
+
+        One question at a time is asked twice: where all are slow, asking more makes all slower.
+        """
+        attempt = self._attempt(ask, node, ask.job)
+        if ask.hedge is None or len(self._nodes) == 1:
+            return await attempt
+        began, job, before = asyncio.get_running_loop().time(), ask.hedge, len(asked)
+        answer, late = await hedged(
+            attempt,
+            lambda: self._beside(ask, job, asked),
+            after=node.slow_seconds(),
+            begun=lambda: len(asked) > before,
+        )
+        if answer and late:
+            self._slow(ask, node, began)
+        return answer
+
+    async def _beside(
+        self, ask: _Ask[_T], job: Callable[[Node], Awaitable[_T]], asked: set[Node]
+    ) -> tuple[_T, ...]:
+        """What another endpoint answers that is well, once it is this question's turn."""
+        async with self._hedges:
+            left = (node for node in ask.live(self._nodes) if node not in asked)
+            spare = next((node for node in left if is_well(node)), None)
+            if spare is None:
+                return ()
+            asked.add(spare)
+            return await self._attempt(ask, spare, job)
+
+    def _slow(self, ask: _Ask[_T], node: Node, began: float) -> None:
+        """Count an endpoint's slowness as a failure; it is asked for no less, as nothing failed."""
+        seconds = asyncio.get_running_loop().time() - began
+        error = NodeUnavailable(f"slow: another answered while it took {seconds:.1f} s")
+        node.health.ill(error, began, asyncio.get_running_loop().time())
+        self._tell(ask, node, error, logging.INFO)
+
+    async def _attempt(
+        self, ask: _Ask[_T], node: Node, job: Callable[[Node], Awaitable[_T]]
+    ) -> tuple[_T, ...]:
+        """One endpoint's answer; empty if it fails, which is noted."""
+        began = asyncio.get_running_loop().time()
+        if node.health.failures:
+            node.health.rest(began)  # this question is the trial; others wait for how it ends
+        try:
+            async with asyncio.timeout(ask.attempt_seconds):
+                await self._meet(node, began)
+                asked = asyncio.get_running_loop().time()
+                result = await job(node)
+        except TimeoutError:
+            late = NodeUnavailable(f"no answer within {ask.attempt_seconds:g} s")
+            self._failed(ask, node, late, began)
+            ask.aside.add(node)  # another attempt would only be as long, and end too late
+        except WorkError as error:
+            self._failed(ask, node, error, began)
+        else:
+            node.went_well(asyncio.get_running_loop().time() - asked)
+            return (result,)
+        return ()
 
     async def _meet(self, node: Node, began: float) -> None:
         """Greet an endpoint once; who waits for a greeting that fails shares its failure."""
@@ -205,8 +276,11 @@ class Nodes:
         loud = isinstance(error, WrongChain) and node.dismissed is None
         node.went_wrong(error, began)
         ask.note(node, error)
+        self._tell(ask, node, error, logging.ERROR if loud else logging.INFO)
+
+    def _tell(self, ask: _Ask[_T], node: Node, error: WorkError, level: int) -> None:
         log.log(
-            logging.ERROR if loud else logging.INFO,
+            level,
             "no answer chain=%s asked=%s endpoint=%s error=%s reason=%s",
             self._chain,
             ask.about,
@@ -216,17 +290,8 @@ class Nodes:
         )
 
     def _error(self, ask: _Ask[_T]) -> WorkError:
-        """The most telling endpoint's error, in the words of all of them."""
-        said = {n: e for n in self._nodes if (e := ask.said.get(n) or n.dismissed)}
-        worst = min(said.values(), key=lambda error: _TELLING.index(type(error)))
-        words = "; ".join(f"{node.host}: {error}" for node, error in said.items())
-        text = f"{self._chain} {ask.about}: {words}{_ADVICE.get(type(worst), '')}"
-        if isinstance(worst, RateLimited):
-            waits = [
-                e.retry_after_seconds or 0.0 for e in said.values() if isinstance(e, RateLimited)
-            ]
-            return RateLimited(text, min(waits) or None)
-        return type(worst)(text)
+        said = [(n.host, e) for n in self._nodes if (e := ask.said.get(n) or n.dismissed)]
+        return reason(f"{self._chain} {ask.about}", said)
 
     def _wait(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
@@ -240,3 +305,14 @@ class Nodes:
             bound = min(bound, self._limits.not_yet_seconds)
         late = (state.seconds_since_start or 0.0) + state.upcoming_sleep > bound
         return late or not ask.live(self._nodes)
+
+
+@asynccontextmanager
+async def opened(
+    chain: str, endpoints: Sequence[Endpoint], limits: Limits
+) -> AsyncIterator[list[Node]]:
+    """A chain's endpoints over HTTP; in the end it is logged what became of each."""
+    async with session(limits) as http:
+        nodes = [Node(endpoint, http, limits) for endpoint in endpoints]
+        with told(chain, nodes):
+            yield nodes

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-import re
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
@@ -16,15 +13,14 @@ import aiohttp
 
 from chainflow import __version__
 from chainflow.clients._body import Bodies
+from chainflow.clients._health import Health
+from chainflow.clients._http_words import elsewhere, retry_after, trouble
 from chainflow.clients._pace import Limits, Pace
 from chainflow.errors import (
-    HeightPruned,
-    MalformedAnswer,
     NodeUnavailable,
     RateLimited,
     RequestRefused,
     TerminalError,
-    Unsupported,
     WorkError,
     WrongChain,
 )
@@ -39,15 +35,7 @@ _START_CALLS = 10
 _EXCERPT = 200
 # Shorter words of a URL are versions and chain names, not keys.
 _KEY_LENGTH = 8
-# What an endpoint may be trusted less for, when endpoints are ordered by health.
-_AILING = (
-    NodeUnavailable,
-    MalformedAnswer,
-    HeightPruned,
-    Unsupported,
-    RequestRefused,
-    WrongChain,
-)
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +55,7 @@ class Node:
         self.limits = limits
         self.window = Pace(_START_REQUESTS, limits.requests_in_flight)
         self.calls = Pace(_START_CALLS, limits.calls_per_request)
-        self.failures = 0
+        self.health = Health(limits)
         self.dismissed: TerminalError | None = None
         self.lacks: set[str] = set()
         # Whether it was greeted (see `Nodes`), and the last failure to.
@@ -79,19 +67,27 @@ class Node:
         self._session = session
         self._secrets = _secrets(endpoint)
         self._in_flight = 0
-        self._freed = asyncio.Condition()
+        self._freed = asyncio.Event()
         self._body = Bodies(limits).read
         self._successes = 0
         self._halved_at = -math.inf
         self._quiet_until = -math.inf
+        self._next_call = -math.inf
 
     def quiet_seconds(self) -> float:
         """How long this endpoint wants to be left alone; 0 if it does not."""
         return max(0.0, self._quiet_until - _now())
 
-    def went_well(self) -> None:
-        """Count a success: healthy again, and one more request in flight per full window."""
-        self.failures = 0
+    def slow_seconds(self) -> float:
+        """How long a question may take before another endpoint is asked as well."""
+        rate = self.limits.calls_per_second
+        # What is under way already, at the pace we keep to.
+        ahead = self.window.size * self.calls.size / rate if rate else 0.0
+        return ahead + self.health.slow_seconds()
+
+    def went_well(self, seconds: float = 0.0) -> None:
+        """Count an answer: healthy again, and one more request in flight per full window."""
+        self.health.well(seconds)
         self._successes += 1
         if self._successes >= self.window.size:
             self._successes = 0
@@ -99,13 +95,12 @@ class Node:
 
     def went_wrong(self, error: WorkError, began: float) -> None:
         """Count a failure of work begun at `began` (loop time); ask for less where that helps."""
-        if isinstance(error, _AILING):
-            self.failures += 1
         if isinstance(error, WrongChain):
             self.dismissed = error
-        if not isinstance(error, NodeUnavailable):
-            return
         if isinstance(error, RateLimited) and self._told_to_be_quiet(error):
+            return
+        self.health.ill(error, began, _now())
+        if not isinstance(error, NodeUnavailable):
             return
         # Many requests in flight fail of one cause: only one of them halves.
         if began >= self._halved_at:
@@ -122,12 +117,18 @@ class Node:
         self._quiet_until = max(self._quiet_until, until)
         return told
 
-    async def post(self, body: bytes, path: str = "") -> Reply:
-        """The endpoint's answer to a JSON body sent to a path below its URL; raises as `get`."""
-        return await self._request("POST", path, {}, body)
+    async def post(self, body: bytes, path: str = "", *, calls: int = 1) -> Reply:
+        """The endpoint's answer to a JSON body sent to a path below its URL; raises as `get`.
+
+        Args:
+            body: What is sent.
+            path: Below the endpoint's own path.
+            calls: How many calls the body holds, as the endpoint's provider counts them.
+        """
+        return await self._request("POST", path, {}, body, calls)
 
     async def get(self, path: str, query: Mapping[str, str] | None = None) -> Reply:
-        """The endpoint's answer, whatever its status; redirects are not followed.
+        """The endpoint's answer, whatever its status but a redirect's, which is not followed.
 
         Args:
             path: Below the endpoint's own path.
@@ -137,6 +138,7 @@ class Node:
             RateLimited: The endpoint wants to be left alone; nothing was sent.
             NodeUnavailable: No whole answer came in time.
             AnswerTooLarge: The answer's body is larger than `Limits.body_bytes`.
+            RequestRefused: The endpoint sends us elsewhere, whereto no key of ours is taken.
         """
         return await self._request("GET", path, query or {}, None)
 
@@ -145,12 +147,17 @@ class Node:
         return (await self._request("HEAD", path, {}, None)).status
 
     async def _request(
-        self, method: str, path: str, query: Mapping[str, str], body: bytes | None
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: bytes | None,
+        calls: int = 1,
     ) -> Reply:
         headers = dict(self._endpoint.headers)
         if body is not None:
             headers = {"Content-Type": "application/json", **headers}
-        async with self.slot():
+        async with self.slot(calls):
             try:
                 async with self._session.request(
                     method,
@@ -159,7 +166,9 @@ class Node:
                     headers=headers,
                     allow_redirects=False,
                 ) as response:
-                    wait_seconds = _retry_after(response.headers)
+                    if response.status in _REDIRECTS:
+                        raise RequestRefused(elsewhere(response))
+                    wait_seconds = retry_after(response.headers)
                     return Reply(response.status, await self._body(response), wait_seconds)
             except TimeoutError:
                 text = f"no answer within {self.limits.request_seconds:g} s"
@@ -167,8 +176,7 @@ class Node:
             except aiohttp.InvalidURL:
                 raise RequestRefused("its address is not a URL") from None
             except (aiohttp.ClientError, OSError) as error:
-                # aiohttp's own texts may hold the URL, and a URL may hold a key.
-                raise NodeUnavailable(_words(error)) from None
+                raise NodeUnavailable(trouble(error)) from None
 
     def excerpt(self, body: bytes | str) -> str:
         """The beginning of what the node said, on one line, without our keys in it."""
@@ -179,23 +187,37 @@ class Node:
         return text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}..."
 
     @asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
-        """A place among the requests in flight, whatever speaks with the endpoint.
+    async def slot(self, calls: int = 1) -> AsyncIterator[None]:
+        """A place among the requests in flight, at the endpoint's pace, whatever speaks with it.
+
+        Args:
+            calls: How many of the calls that it may be sent in a second the request is.
 
         Raises:
             RateLimited: The endpoint wants to be left alone.
         """
-        async with self._freed:
-            await self._freed.wait_for(lambda: self._in_flight < self.window.size)
-            self._in_flight += 1
+        while self._in_flight >= self.window.size:
+            self._freed.clear()
+            await self._freed.wait()
+        self._in_flight += 1
         try:
+            await self._in_turn(calls)
             if wait := self.quiet_seconds():
                 raise RateLimited(f"to be left alone for {wait:.1f} s", wait)
             yield
         finally:
+            # Nothing is waited for here: who is cancelled in it would keep others waiting.
             self._in_flight -= 1
-            async with self._freed:
-                self._freed.notify_all()
+            self._freed.set()
+
+    async def _in_turn(self, calls: int) -> None:
+        """Wait until so many calls may be sent: each one's share of a second after those before."""
+        rate = self.limits.calls_per_second
+        if rate is None:
+            return
+        turn = max(_now(), self._next_call)
+        self._next_call = turn + calls / rate
+        await asyncio.sleep(turn - _now())
 
 
 @asynccontextmanager
@@ -226,34 +248,6 @@ def _below(url: str, path: str, query: Mapping[str, str]) -> str:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds, from seconds or an HTTP date; None if there is none that can be read."""
-    text = headers.get("Retry-After", "").strip()
-    if re.fullmatch(r"\d{1,9}(\.\d+)?", text):
-        return float(text)
-    try:
-        when = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return max(0.0, (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
-
-
-def _words(error: Exception) -> str:
-    match error:
-        case aiohttp.ClientPayloadError():
-            return "the body was cut short"
-        case aiohttp.ServerDisconnectedError():
-            return "the connection was closed before an answer"
-        case aiohttp.ClientConnectorError():
-            reason = error.os_error
-            return f"cannot connect: {reason.strerror or type(reason).__name__}"
-        case aiohttp.ClientResponseError():
-            return "an answer that is no HTTP"
-        case OSError():
-            return f"connection broken: {error.strerror or type(error).__name__}"
-    return type(error).__name__
 
 
 def _secrets(endpoint: Endpoint) -> tuple[str, ...]:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 Outcome = msgspec.Raw | WorkError
 _OK = 200
-_REDIRECTS = range(300, 400)
 
 
 class Call(NamedTuple):
@@ -96,7 +95,8 @@ async def _exchange(node: Node, calls: Sequence[Call]) -> list[Outcome]:
         {"jsonrpc": "2.0", "id": i, "method": c.method, "params": c.params}
         for i, c in enumerate(calls, 1)
     ]
-    reply = await node.post(msgspec.json.encode(items if len(items) > 1 else items[0]))
+    body = msgspec.json.encode(items if len(items) > 1 else items[0])
+    reply = await node.post(body, calls=len(items))
     outcomes = _outcomes(node, reply, calls)
     if not any(isinstance(outcome, WorkError) for outcome in outcomes):
         _pace(node, len(calls), len(reply.body))
@@ -149,8 +149,6 @@ def _not_json(node: Node, reply: Reply) -> WorkError:
 
 def _refusal(node: Node, reply: Reply, kind: type[WorkError] | None) -> WorkError:
     text = f"HTTP {reply.status}: {node.excerpt(reply.body)}"
-    if reply.status in _REDIRECTS:
-        text = f"HTTP {reply.status}: a redirect, which is not followed"
     by_status = _refusals.by_status(reply.status)
     if RateLimited in (kind, by_status) or reply.retry_after_seconds is not None:
         return RateLimited(text, reply.retry_after_seconds)

@@ -24,6 +24,23 @@ class Limits:
     quiet_seconds: float = 1.0
     # How often one endpoint may contradict itself before it is left out for a span of heights.
     malformed_attempts: int = 3
+    # An endpoint that failed comes after the others for so long, twice as long after each failure
+    # more; after so many failures in a row it is not asked at all while another one is sound.
+    rest_seconds: float = 2.0
+    rest_max_seconds: float = 120.0
+    failures_in_a_row: int = 3
+    # One that contradicted itself comes last for so long, twice as long each time, whatever it
+    # answers meanwhile.
+    distrust_seconds: float = 300.0
+    distrust_max_seconds: float = 3600.0
+    # From when on a question counts as slow and another endpoint is asked as well: at least this,
+    # and so many times what is typical of the endpoint.
+    hedge_seconds: float = 2.0
+    hedge_times: float = 3.0
+    # How long the other endpoints' heights are waited for once the first one's are known.
+    heights_others_seconds: float = 1.0
+    # How many calls an endpoint is sent in a second, those of a batch each for itself.
+    calls_per_second: float | None = None
     requests_in_flight: int = 16
     calls_per_request: int = 50
     # An answer beyond this is refused; one beyond the other makes the next request smaller.

@@ -60,8 +60,10 @@ class Span:
         self.found.pop(height, None)
 
 
-async def fill(node: Node, span: Span) -> None:
-    """Ask one endpoint for what a span lacks; keep what came, whichever part of it fails.
+async def fill(span: Span, node: Node) -> list[RawBlock]:
+    """The blocks of a span, one endpoint being asked for what it lacks.
+
+    What came is kept, whichever part of it fails; whole blocks are held no longer.
 
     Raises:
         WorkError: The first trouble, if a height is still missing.
@@ -71,6 +73,7 @@ async def fill(node: Node, span: Span) -> None:
     troubles += _unlink(span)
     if span.missing():
         raise troubles[0]
+    return span.taken()
 
 
 async def _read_blocks(node: Node, span: Span) -> list[WorkError]:

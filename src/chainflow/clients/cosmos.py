@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,7 +20,7 @@ from chainflow.clients import Probed
 from chainflow.clients import _jsonrpc as jsonrpc
 from chainflow.clients._ahead import linked
 from chainflow.clients._cosmos_span import Span, asked_status, fill
-from chainflow.clients._failover import Nodes
+from chainflow.clients._failover import Nodes, opened
 from chainflow.clients._http import Node, session
 from chainflow.clients._jsonrpc import Call
 from chainflow.clients._pace import DEFAULT, Limits
@@ -45,8 +46,8 @@ async def connect(
 ) -> AsyncIterator[CosmosClient]:
     """A client of one Cosmos chain; endpoints are asked by health, then in their order."""
     limits = replace(limits, calls_per_request=min(_BATCH, limits.calls_per_request))
-    async with session(limits) as opened:
-        yield CosmosClient(chain, [Node(e, opened, limits) for e in endpoints], limits)
+    async with opened(chain.name, endpoints, limits) as nodes:
+        yield CosmosClient(chain, nodes, limits)
 
 
 async def probe(endpoint: Endpoint, limits: Limits = DEFAULT) -> Probed:
@@ -55,8 +56,8 @@ async def probe(endpoint: Endpoint, limits: Limits = DEFAULT) -> Probed:
     Raises:
         WorkError: It does not answer, or not to `status`.
     """
-    async with session(limits) as opened:
-        node = Node(endpoint, opened, limits)
+    async with session(limits) as http:
+        node = Node(endpoint, http, limits)
         status = await asked_status(node)
         known = status.sync_info
         head = known.latest_block_height
@@ -106,9 +107,11 @@ class CosmosClient:
     async def _read(
         self, blocks: BlockRange, parent: str | None, *, results: bool
     ) -> list[RawBlock]:
-        span = Span(blocks, parent, self._network, results, self._chain.verify)
-        await self._nodes.ask(lambda node: fill(node, span), str(blocks))
-        return span.taken()
+        first, other = (
+            partial(fill, Span(blocks, parent, self._network, results, self._chain.verify))
+            for _ in range(2)
+        )
+        return await self._nodes.ask(first, str(blocks), hedge=other)
 
     async def _greet(self, node: Node) -> None:
         """Refuse an endpoint that serves another chain than the registry says."""

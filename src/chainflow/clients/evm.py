@@ -9,6 +9,7 @@ Source: ethereum/execution-apis; choices: docs/decisions/0020 to 0024.
 from __future__ import annotations
 
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -19,7 +20,7 @@ from chainflow.clients import _jsonrpc as jsonrpc
 from chainflow.clients._ahead import linked
 from chainflow.clients._evm_proof import Proof
 from chainflow.clients._evm_span import Span, fill
-from chainflow.clients._failover import Nodes
+from chainflow.clients._failover import Nodes, opened
 from chainflow.clients._http import Node, session
 from chainflow.clients._jsonrpc import Call
 from chainflow.clients._pace import DEFAULT, Limits
@@ -45,8 +46,8 @@ async def connect(
     chain: Chain, endpoints: Sequence[Endpoint], limits: Limits = DEFAULT
 ) -> AsyncIterator[EvmClient]:
     """A client of one EVM chain; endpoints are asked by health, then in their order."""
-    async with session(limits) as opened:
-        yield EvmClient(chain, [Node(e, opened, limits) for e in endpoints], limits)
+    async with opened(chain.name, endpoints, limits) as nodes:
+        yield EvmClient(chain, nodes, limits)
 
 
 async def probe(endpoint: Endpoint, limits: Limits = DEFAULT) -> Probed:
@@ -55,8 +56,8 @@ async def probe(endpoint: Endpoint, limits: Limits = DEFAULT) -> Probed:
     Raises:
         WorkError: It does not answer, or not to `eth_chainId` and `eth_blockNumber`.
     """
-    async with session(limits) as opened:
-        node = Node(endpoint, opened, limits)
+    async with session(limits) as http:
+        node = Node(endpoint, http, limits)
         chain_id, head = await jsonrpc.call(
             node, [Call("eth_chainId", ()), Call("eth_blockNumber", ())]
         )
@@ -104,15 +105,14 @@ class EvmClient:
     async def _read(
         self, blocks: BlockRange, parent: str | None, *, receipts: bool
     ) -> list[RawBlock]:
-        span = Span(
-            blocks,
-            parent,
-            receipts,
-            system_logs=self._chain.chain_id in agree.SYSTEM_LOG_CHAINS,
-            proof=self._proof,
+        system_logs = self._chain.chain_id in agree.SYSTEM_LOG_CHAINS
+        first, other = (
+            partial(
+                fill, Span(blocks, parent, receipts, system_logs=system_logs, proof=self._proof)
+            )
+            for _ in range(2)
         )
-        await self._nodes.ask(lambda node: fill(node, span), str(blocks))
-        return span.taken()
+        return await self._nodes.ask(first, str(blocks), hedge=other)
 
     async def _greet(self, node: Node) -> None:
         """Refuse an endpoint that serves another chain than the registry says."""

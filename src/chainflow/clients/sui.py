@@ -18,6 +18,7 @@ from chainflow.clients import Probed
 from chainflow.clients import _sui_proof as proof
 from chainflow.clients._ahead import linked
 from chainflow.clients._failover import Nodes
+from chainflow.clients._health import told
 from chainflow.clients._http import Node, session
 from chainflow.clients._pace import DEFAULT, Limits
 from chainflow.clients._sui_store import Store
@@ -64,7 +65,8 @@ async def connect(
         for endpoint in endpoints:
             node, source = await _source(endpoint, opened, limits, chain.start, stack)
             sources[node] = source
-        yield SuiClient(chain, sources, limits)
+        with told(chain.name, sources):
+            yield SuiClient(chain, sources, limits)
 
 
 async def probe(endpoint: Endpoint, limits: Limits = DEFAULT) -> Probed:
@@ -143,11 +145,11 @@ class SuiClient:
     ) -> list[RawBlock]:
         """The one checkpoint of a span."""
         height = blocks.start
-        found = await self._nodes.ask(
-            lambda node: self._checkpoint(node, height, parent, objects=objects),
-            f"checkpoint {height}",
-        )
-        return [found]
+
+        async def ask(node: Node) -> list[RawBlock]:
+            return [await self._checkpoint(node, height, parent, objects=objects)]
+
+        return await self._nodes.ask(ask, f"checkpoint {height}", hedge=ask)
 
     async def _checkpoint(
         self, node: Node, height: int, parent: str | None, *, objects: bool

@@ -10,12 +10,13 @@ Source: tronprotocol/java-tron; choices: docs/decisions/0080 to 0083.
 from __future__ import annotations
 
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from chainflow.clients import Probed
 from chainflow.clients import _tron_proof as proof
 from chainflow.clients._ahead import linked
-from chainflow.clients._failover import Nodes
+from chainflow.clients._failover import Nodes, opened
 from chainflow.clients._http import Node, session
 from chainflow.clients._pace import DEFAULT, Limits
 from chainflow.clients._tron_http import ask
@@ -39,8 +40,8 @@ async def connect(
     chain: Chain, endpoints: Sequence[Endpoint], limits: Limits = DEFAULT
 ) -> AsyncIterator[TronClient]:
     """A client of one Tron network; endpoints are asked by health, then in their order."""
-    async with session(limits) as opened:
-        yield TronClient(chain, [Node(e, opened, limits) for e in endpoints], limits)
+    async with opened(chain.name, endpoints, limits) as nodes:
+        yield TronClient(chain, nodes, limits)
 
 
 async def probe(endpoint: Endpoint, limits: Limits = DEFAULT) -> Probed:
@@ -49,8 +50,8 @@ async def probe(endpoint: Endpoint, limits: Limits = DEFAULT) -> Probed:
     Raises:
         WorkError: It does not answer, or not as a Tron node.
     """
-    async with session(limits) as opened:
-        node = Node(endpoint, opened, limits)
+    async with session(limits) as http:
+        node = Node(endpoint, http, limits)
         genesis = await _genesis(node)
         height = await _height(node, "wallet/getnowblock")
         try:
@@ -89,9 +90,8 @@ class TronClient:
                 yield block
 
     async def _read(self, blocks: BlockRange, parent: str | None, *, infos: bool) -> list[RawBlock]:
-        span = Span(blocks, parent, infos)
-        await self._nodes.ask(lambda node: fill(node, span), str(blocks))
-        return span.taken()
+        first, other = (partial(fill, Span(blocks, parent, infos)) for _ in range(2))
+        return await self._nodes.ask(first, str(blocks), hedge=other)
 
     async def _greet(self, node: Node) -> None:
         """Refuse an endpoint that serves another network than the registry says."""
