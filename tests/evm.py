@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from chainflow.types import RawBlock
-from chainflow.wire import evm
+from chainflow.wire import evm, evm_columns
 
 _DATA = Path(__file__).parent / "data" / "evm"
 Json = dict[str, Any]
@@ -63,7 +63,7 @@ def _recorded(folder: Path) -> Recorded:
 def raw(block: Mapping[str, Any], receipts: Sequence[Mapping[str, Any]] = ()) -> RawBlock:
     """A node's JSON through the wire into the envelope."""
     answers = json.dumps(block).encode(), json.dumps(list(receipts)).encode()
-    payload = evm.Payload(evm.decode_block(answers[0]), evm.decode_receipts(answers[1]))
+    payload = evm_columns.payload(evm.decode_block(answers[0]), evm.decode_receipts(answers[1]))
     return RawBlock(
         height=int(payload.block.number, 16),
         hash=payload.block.hash,

@@ -289,18 +289,6 @@ def test_receipt_of_no_transaction_is_refused(receipts: list[evm.Json]) -> None:
         decode("transactions", block, *receipts)
 
 
-@pytest.mark.parametrize("place", [{"blockHash": "0x" + "99" * 32}, {"blockNumber": "0x3e9"}])
-@pytest.mark.parametrize("of", ["transaction", "receipt", "log"])
-def test_part_of_another_block_is_refused(of: str, place: Row) -> None:
-    """What says it stands in another block is not written under this one's height."""
-    transaction = evm.transaction(**(place if of == "transaction" else {}))
-    receipt = evm.receipt(0, evm.log(0), **(place if of == "receipt" else {}))
-    receipt["logs"][0] |= place if of == "log" else {}
-    dataset = "logs" if of == "log" else "transactions"
-    with pytest.raises(MalformedAnswer, match=f"height 1000: 1 of 1 {of}s belong to another"):
-        decode(dataset, evm.block(transaction), receipt)
-
-
 def test_fifth_topic_is_refused() -> None:
     """The EVM has no such log; its fifth topic would have no column."""
     block = evm.block(evm.transaction())

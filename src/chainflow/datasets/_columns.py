@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 
@@ -52,6 +52,21 @@ def read(fields: Iterable[Field], items: Sequence[Any]) -> dict[str, list[Any]]:
     return {f.column.name: list(map(attrgetter(f.attribute), items)) for f in fields if f.attribute}
 
 
+def arrays(
+    dataset: str,
+    fields: Iterable[Field],
+    rows: Rows[Any],
+    said: Mapping[str, pa.Array[Any]],
+    readers: Readers,
+) -> dict[str, pa.Array[Any]]:
+    """As `read`, of text that stands in arrays by attribute already, and finished as by `table`."""
+    return {
+        f.column.name: _finished(Place(dataset, f.column, rows), said[f.attribute], readers)
+        for f in fields
+        if f.attribute
+    }
+
+
 def table(
     dataset: str,
     columns: Sequence[Column],
@@ -82,10 +97,15 @@ def table(
 def _array(place: Place, values: Values, readers: Readers) -> pa.Array[Any]:
     if isinstance(values, pa.Array):
         return values
+    kind = pa.bool_() if place.column.type == "boolean" else pa.string()
+    return _finished(place, pa.array(values, kind), readers)
+
+
+def _finished(place: Place, said: pa.Array[Any], readers: Readers) -> pa.Array[Any]:
     kind = place.column.type
     if kind == "boolean":
-        return pa.array(values, pa.bool_())
-    texts = pa.array(values, pa.string())
+        return said
+    texts = cast("pa.StringArray", said)
     if texts.null_count == len(texts):
         return pa.nulls(len(texts)).cast(ARROW_TYPES[kind])
     return readers[kind](place, texts)

@@ -95,8 +95,12 @@ class Rows(Generic[T]):
 def rows(blocks: Sequence[RawBlock], items: Callable[[RawBlock], Sequence[T]]) -> Rows[T]:
     """What `items` finds in each block, in the order of the blocks."""
     parts = [items(block) for block in blocks]
-    owners = chain.from_iterable(repeat(i, len(part)) for i, part in enumerate(parts))
-    return Rows(blocks=blocks, items=list(chain.from_iterable(parts)), owners=list(owners))
+    return Rows(blocks, list(chain.from_iterable(parts)), owned([len(part) for part in parts]))
+
+
+def owned(counts: Sequence[int]) -> list[int]:
+    """`Rows.owners` of so many items in each block."""
+    return list(chain.from_iterable(repeat(i, count) for i, count in enumerate(counts)))
 
 
 def schema(columns: Sequence[Column]) -> pa.Schema:

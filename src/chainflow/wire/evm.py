@@ -142,13 +142,6 @@ class Block(Wire, kw_only=True):
     transactions: list[Transaction]
 
 
-class Payload(msgspec.Struct, gc=False):
-    """What a RawBlock of this family carries; receipts stand in the order of the transactions."""
-
-    block: Block
-    receipts: list[Receipt]
-
-
 def decode_block(answer: bytes | msgspec.Raw) -> Block:
     """A block with full transactions.
 

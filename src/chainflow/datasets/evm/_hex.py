@@ -8,6 +8,7 @@ Source: ethereum/execution-apis, types `uint` (0x and at least one digit) and `b
 
 from __future__ import annotations
 
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -51,7 +52,7 @@ def decimals(texts: Array) -> Array:
     digits = _significant(texts)
     wide = pc.greater(pc.binary_length(digits), 15)
     narrow = pc.binary_join_element_wise("0x0", pc.if_else(wide, "", digits), "")
-    exact = [str(int(text, 16)) for text in digits.filter(wide).to_pylist()]
+    exact = list(map(str, map(int, digits.filter(wide).to_pylist(), repeat(16))))
     filled: Array = pc.replace_with_mask(
         narrow.cast(pa.int64()).cast(pa.string()), wide, pa.array(exact, pa.string())
     )

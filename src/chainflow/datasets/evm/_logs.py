@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from chainflow.datasets import _columns
-from chainflow.datasets._columns import columns, computed, field, read
-from chainflow.datasets._extra import contradictions, extras
+from chainflow.datasets._columns import columns, computed, field
 from chainflow.datasets._place import Place
 from chainflow.datasets._rows import pc
 from chainflow.datasets.evm._hex import READERS, lower_hex
-from chainflow.datasets.evm._rows import block_timestamps, log_indexes, logs
+from chainflow.datasets.evm._rows import block_timestamps, contradictions, joined, with_unknown
 from chainflow.errors import MalformedAnswer
 from chainflow.types import Column
 
@@ -21,15 +20,15 @@ if TYPE_CHECKING:
 
     from chainflow.datasets._columns import Values
     from chainflow.datasets._rows import Array, Rows
+    from chainflow.datasets.evm._rows import Said
     from chainflow.types import RawBlock
-    from chainflow.wire.evm import Log
 
 _TOPICS = ("topic0", "topic1", "topic2", "topic3")
 # A log that names no transaction, or the zero hash, is the chain's own (zkSync): kept as it says.
 _FIELDS = (
     field("transaction_hash", "text"),
     field("transaction_index", "bigint"),
-    computed("log_index", "bigint", required=True),
+    field("log_index", "bigint", "place", required=True),
     field("address", "text", required=True),
     *(computed(name, "text") for name in _TOPICS),
     field("data", "text", required=True),
@@ -43,22 +42,19 @@ def table(blocks: Sequence[RawBlock]) -> pa.Table:
 
     Raises:
         MalformedAnswer: A quantity is none, or does not fit its column; a log has more topics than
-            the EVM allows, or stands in another block.
+            the EVM allows.
     """
-    found = logs(blocks)
-    indexes = log_indexes(blocks)
+    found, said = joined(blocks, "logs")
     values: dict[str, Values] = {
-        **read(_FIELDS, found.items),
-        "log_index": indexes,
-        **_topics(found),
-        "extra": _extra(found, indexes),
+        **_columns.arrays("logs", _FIELDS, found, said, READERS),
+        **_topics(found, said["topics"]),
+        "extra": _extra(said, block_timestamps(found)),
     }
     return _columns.table("logs", COLUMNS, found, values, READERS)
 
 
-def _topics(found: Rows[Log]) -> dict[str, Array]:
+def _topics(found: Rows[int], topics: Array) -> dict[str, Array]:
     """The four topic columns."""
-    topics: Array = pa.array([log.topics for log in found.items], pa.list_(pa.string()))
     counts = pc.list_value_length(topics)
     most = pc.max(counts).as_py() or 0
     if most > len(_TOPICS):
@@ -74,14 +70,12 @@ def _topics(found: Rows[Log]) -> dict[str, Array]:
     return read
 
 
-def _extra(found: Rows[Log], indexes: Sequence[str]) -> list[str | None]:
+def _extra(said: Said, times: Array) -> list[str | None]:
     """What the node says of a log that no column keeps."""
-    logs = found.items
+    removed = pc.indices_nonzero(pc.fill_null(said["removed"], False)).to_pylist()
     unkept: dict[str, Mapping[int, object]] = {
-        "logIndex": contradictions([log.log_index for log in logs], indexes),
-        "removed": {row: True for row, log in enumerate(logs) if log.removed},
-        "blockTimestamp": contradictions(
-            [log.block_timestamp for log in logs], block_timestamps(found)
-        ),
+        "logIndex": contradictions(said["log_index"], said["place"]),
+        "removed": dict.fromkeys(removed, True),
+        "blockTimestamp": contradictions(said["block_timestamp"], times),
     }
-    return extras([log.extra for log in logs], unkept)
+    return with_unknown(said["extra"], unkept)

@@ -58,7 +58,9 @@ def decode(blocks: Sequence[RawBlock]) -> pa.Table:
     headers = rows(blocks, lambda block: [block.payload.block])
     values: dict[str, Values] = {
         **read(_FIELDS, headers.items),
-        "transaction_count": pa.array([len(b.transactions) for b in headers.items], pa.int64()),
+        "transaction_count": pa.array(
+            [block.payload.transactions.num_rows for block in blocks], pa.int64()
+        ),
         "uncles": [msgspec.json.encode(b.uncles).decode() for b in headers.items],
     }
     return table("blocks", COLUMNS, headers, values, READERS)

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
 import pyarrow as pa
 
-from chainflow.datasets._columns import columns, computed, field, read, table
-from chainflow.datasets._extra import contradictions, extras, objects
+from chainflow.datasets._columns import arrays, columns, computed, field, table
+from chainflow.datasets._extra import extras, objects
+from chainflow.datasets._rows import pc
 from chainflow.datasets.evm._hex import READERS
-from chainflow.datasets.evm._rows import block_timestamps, receipts, transactions
+from chainflow.datasets.evm._rows import block_timestamps, contradictions, joined, with_unknown
 from chainflow.types import Dataset
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Sequence
 
     from chainflow.datasets._columns import Values
-    from chainflow.datasets._rows import Rows
+    from chainflow.datasets._rows import Array
+    from chainflow.datasets.evm._rows import Said
     from chainflow.types import RawBlock
-    from chainflow.wire.evm import Receipt, Transaction
 
 _WORD = 2 + 64  # characters of 32 bytes
-_NESTED = ("blob_versioned_hashes", "access_list", "authorization_list")
 _TRANSACTION = (
     field("transaction_hash", "text", "hash", required=True),
     field("transaction_index", "bigint", required=True),
@@ -38,10 +37,12 @@ _TRANSACTION = (
     field("max_fee_per_gas", "numeric"),
     field("max_priority_fee_per_gas", "numeric"),
     field("max_fee_per_blob_gas", "numeric"),
-    *(computed(name, "jsonb") for name in _NESTED),
+    field("blob_versioned_hashes", "jsonb"),
+    field("access_list", "jsonb"),
+    field("authorization_list", "jsonb"),
     field("v", "numeric"),
-    computed("r", "text"),
-    computed("s", "text"),
+    field("r", "text"),
+    field("s", "text"),
     field("y_parity", "numeric"),
     field("source_hash", "text"),
     field("mint", "numeric"),
@@ -71,69 +72,45 @@ _RECEIPT = (
 )
 COLUMNS = columns("block_number", (*_TRANSACTION, *_RECEIPT, computed("extra", "jsonb")))
 
-# What a receipt says again of its transaction, by column: kept only where it says something else.
-_REPEATED = {
-    "transaction_index": "transactionIndex",
-    "transaction_type": "type",
-    "from_address": "from",
-    "to_address": "to",
-}
+# What a receipt says again of its transaction, by attribute: kept only where it says otherwise.
+_REPEATED = {"transaction_index": "transactionIndex", "type": "type", "from_": "from", "to": "to"}
 
 
 def decode(blocks: Sequence[RawBlock]) -> pa.Table:
     """The transactions of each block, in its order.
 
     Raises:
-        MalformedAnswer: A quantity is none, or does not fit its column; a transaction or receipt
-            belongs to another block.
+        MalformedAnswer: A quantity is none, or does not fit its column.
     """
-    sent = transactions(blocks)
-    paired = receipts(blocks)
-    said = read(_TRANSACTION, sent.items)
+    (sent, said), (_, outcomes) = joined(blocks, "transactions"), joined(blocks, "receipts")
+    padded = {name: _words(said[name]) for name in ("r", "s")}
     values: dict[str, Values] = {
-        **said,
-        **read(_RECEIPT, paired),
-        **{name: _json([getattr(t, name) for t in sent.items]) for name in _NESTED},
-        "r": _words([t.r for t in sent.items]),
-        "s": _words([t.s for t in sent.items]),
-        "receipt_l1_fee_scalar": pa.array([r.l1_fee_scalar for r in paired], pa.string()),
-        "extra": _extra(sent, paired, said),
+        **arrays("transactions", _TRANSACTION, sent, {**said, **padded}, READERS),
+        **arrays("transactions", _RECEIPT, sent, outcomes, READERS),
+        "receipt_l1_fee_scalar": outcomes["l1_fee_scalar"],
+        "extra": _extra(said, outcomes, block_timestamps(sent)),
     }
     return table("transactions", COLUMNS, sent, values, READERS)
 
 
-def _json(given: Iterable[msgspec.Raw]) -> list[str | None]:
-    """The node's JSON as text; None where it gave nothing, or null."""
-    texts = [bytes(raw) for raw in given]
-    return [None if text in (b"", b"null") else text.decode() for text in texts]
-
-
-def _words(halves: Iterable[str | None]) -> list[str | None]:
+def _words(halves: Array) -> Array:
     """Halves of signatures as 32 bytes: some nodes leave out leading zeros, some do not."""
-    return [
-        half if half is None or len(half) >= _WORD or not half.startswith("0x") else _padded(half)
-        for half in halves
-    ]
+    short = pc.and_(pc.less(pc.binary_length(halves), _WORD), pc.starts_with(halves, "0x"))
+    padded = [f"0x{half[2:]:0>64}" for half in halves.filter(short).to_pylist()]
+    return pc.replace_with_mask(halves, pc.fill_null(short, False), pa.array(padded, pa.string()))
 
 
-def _padded(half: str) -> str:
-    return f"0x{half[2:]:0>64}"
-
-
-def _extra(
-    sent: Rows[Transaction], paired: Sequence[Receipt], said: Mapping[str, Sequence[str | None]]
-) -> list[str | None]:
+def _extra(said: Said, outcomes: Said, times: Array) -> list[str | None]:
     """What the node says of transaction and receipt that no column keeps."""
-    again = read([f for f in _TRANSACTION if f.column.name in _REPEATED], paired)
     of_receipts = {
-        _REPEATED[name]: contradictions(words, said[name]) for name, words in again.items()
+        word: contradictions(outcomes[name], said[name]) for name, word in _REPEATED.items()
     }
-    times = contradictions([t.block_timestamp for t in sent.items], block_timestamps(sent))
+    of_blocks = {"blockTimestamp": contradictions(said["block_timestamp"], times)}
     parts = {
-        "transaction": objects(extras([t.extra for t in sent.items], {"blockTimestamp": times})),
-        "receipt": objects(extras([r.extra for r in paired], of_receipts)),
+        "transaction": objects(with_unknown(said["extra"], of_blocks)),
+        "receipt": objects(with_unknown(outcomes["extra"], of_receipts)),
     }
-    return extras([None] * len(sent), parts)
+    return extras([None] * len(times), parts)
 
 
 DATASET = Dataset(
