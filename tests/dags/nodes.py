@@ -28,11 +28,12 @@ class Nodes:
     simulations: Mapping[str, Simulation]
     entries: Mapping[str, dict[str, Any]]
     defaults: dict[str, Any]
+    http: httpx.Client
 
     def call(self, chain: str, method: str, *params: object) -> Any:  # noqa: ANN401 - any JSON
         """The result of one JSON-RPC call."""
         request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-        return httpx.post(f"{self.url}/{chain}", json=request).json()["result"]
+        return self.http.post(f"{self.url}/{chain}", json=request).json()["result"]
 
 
 @contextmanager
@@ -45,7 +46,7 @@ def frozen(*names: str, blocks: int) -> Iterator[Nodes]:
     chains = [registry.load(SHIPPED).chain(name) for name in names]
     simulations = server.simulate(chains, speed=1.0, backlog=blocks, began=BEGAN)
     shipped = yaml.safe_load(SHIPPED.read_text())
-    with _serving(simulations) as url:
+    with _serving(simulations) as url, httpx.Client() as http:
         overlay = registry_overlay(chains, simulations, url, speed=1.0)["chains"]
         entries = {
             name: {
@@ -58,7 +59,7 @@ def frozen(*names: str, blocks: int) -> Iterator[Nodes]:
         }
         for entry in entries.values():
             entry["task_minutes"] = 20 / entry["blocks_per_minute"]
-        yield Nodes(url, simulations, entries, shipped["defaults"])
+        yield Nodes(url, simulations, entries, shipped["defaults"], http)
 
 
 @contextmanager

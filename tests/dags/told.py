@@ -23,49 +23,58 @@ Read = Callable[[str, int, int], Told]
 def evm(url: str, start: int, stop: int) -> Told:
     """Ethereum's JSON-RPC."""
     blocks, transactions = [], []
-    for height in range(start, stop):
-        params = (hex(height), True)
-        request = {"jsonrpc": "2.0", "id": 1, "method": "eth_getBlockByNumber", "params": params}
-        block = httpx.post(url, json=request).json()["result"]
-        blocks.append((height, block["hash"]))
-        transactions += [(height, one["hash"]) for one in block["transactions"]]
+    with httpx.Client() as http:
+        for height in range(start, stop):
+            params = (hex(height), True)
+            request = {
+                "jsonrpc": "2.0",
+                "id": 1,
+                "method": "eth_getBlockByNumber",
+                "params": params,
+            }
+            block = http.post(url, json=request).json()["result"]
+            blocks.append((height, block["hash"]))
+            transactions += [(height, one["hash"]) for one in block["transactions"]]
     return blocks, transactions
 
 
 def tron(url: str, start: int, stop: int) -> Told:
     """A full node's HTTP API."""
     blocks, transactions = [], []
-    for height in range(start, stop):
-        block = httpx.post(f"{url}/wallet/getblockbynum", json={"num": height}).json()
-        blocks.append((height, block["blockID"]))
-        transactions += [(height, one["txID"]) for one in block.get("transactions", ())]
+    with httpx.Client() as http:
+        for height in range(start, stop):
+            block = http.post(f"{url}/wallet/getblockbynum", json={"num": height}).json()
+            blocks.append((height, block["blockID"]))
+            transactions += [(height, one["txID"]) for one in block.get("transactions", ())]
     return blocks, transactions
 
 
 def cosmos(url: str, start: int, stop: int) -> Told:
     """CometBFT's RPC, by URI."""
     blocks, transactions = [], []
-    for height in range(start, stop):
-        found = httpx.get(f"{url}/block", params={"height": height}).json()["result"]
-        blocks.append((height, found["block_id"]["hash"]))
-        for raw in found["block"]["data"]["txs"] or ():
-            digest = hashlib.sha256(base64.b64decode(raw)).hexdigest().upper()
-            transactions.append((height, digest))
+    with httpx.Client() as http:
+        for height in range(start, stop):
+            found = http.get(f"{url}/block", params={"height": height}).json()["result"]
+            blocks.append((height, found["block_id"]["hash"]))
+            for raw in found["block"]["data"]["txs"] or ():
+                digest = hashlib.sha256(base64.b64decode(raw)).hexdigest().upper()
+                transactions.append((height, digest))
     return blocks, transactions
 
 
 def sui(url: str, start: int, stop: int) -> Told:
     """The checkpoint store; its digests are worked out from what it serves."""
     blocks, transactions = [], []
-    for height in range(start, stop):
-        packed = httpx.get(f"{url}/{height}.binpb.zst").content
-        raw = zstandard.ZstdDecompressor().decompressobj().decompress(packed)
-        found: Any = sui_messages.Checkpoint.FromString(raw)
-        blocks.append((height, _digest("CheckpointSummary", found.summary.bcs.value)))
-        transactions += [
-            (height, _digest("TransactionData", one.transaction.bcs.value))
-            for one in found.transactions
-        ]
+    with httpx.Client() as http:
+        for height in range(start, stop):
+            packed = http.get(f"{url}/{height}.binpb.zst").content
+            raw = zstandard.ZstdDecompressor().decompressobj().decompress(packed)
+            found: Any = sui_messages.Checkpoint.FromString(raw)
+            blocks.append((height, _digest("CheckpointSummary", found.summary.bcs.value)))
+            transactions += [
+                (height, _digest("TransactionData", one.transaction.bcs.value))
+                for one in found.transactions
+            ]
     return blocks, transactions
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -212,6 +213,12 @@ def ask(chain: evm.Evm, method: str, *params: object) -> Json:
     return json.loads(answer)["result"]
 
 
+@cache
+def blocks_of(name: str) -> list[tuple[JsonObject, Sequence[JsonObject]]]:
+    """Blocks and receipts of the chain that `simulated` gives, made once for all that read them."""
+    return list(pairs(simulated(name)))
+
+
 def pairs(chain: evm.Evm) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
     """All its blocks with their receipts."""
     for height in range(chain.first, chain.head + 1):
@@ -234,7 +241,7 @@ def test_recorded_block_proves_itself(file: Path) -> None:
 def test_generated_blocks_link_and_belong_together(name: str) -> None:
     """Parents, hashes, indexes and times of blocks, transactions, receipts and logs agree."""
     parent = None
-    for block, receipts in pairs(simulated(name)):
+    for block, receipts in blocks_of(name):
         assert parent is None or block["parentHash"] == parent["hash"]
         assert parent is None or int(block["timestamp"], 16) >= int(parent["timestamp"], 16)
         transactions = block["transactions"]
@@ -251,14 +258,14 @@ def test_generated_blocks_link_and_belong_together(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(set(CHAINS) - {"zksync"}))
 def test_generated_roots_and_hashes_recompute(name: str) -> None:
     """Hashes of transactions, the three roots, and the bloom are those of the content."""
-    for block, receipts in pairs(simulated(name)):
+    for block, receipts in blocks_of(name):
         prove(block, receipts)
 
 
 @pytest.mark.parametrize("name", sorted(set(CHAINS) - {"zksync", "fantom"}))
 def test_generated_block_hash_is_that_of_the_header(name: str) -> None:
     """The hash is the keccak of the header's RLP where the real chain's is."""
-    for block, _ in pairs(simulated(name)):
+    for block, _ in blocks_of(name):
         assert block["hash"] == header_hash(block)
 
 
@@ -284,7 +291,7 @@ def test_generated_transactions_are_of_the_chains_types(
     name: str, opening: str, some: set[str]
 ) -> None:
     """Each chain has its own transaction types, and the system's transaction comes first."""
-    blocks = [block for block, _ in pairs(simulated(name))][1:]
+    blocks = [block for block, _ in blocks_of(name)][1:]
     types = [[tx["type"] for tx in block["transactions"]] for block in blocks]
     assert {one for block in types for one in block} >= some
     if opening in ("0x7e", "0x6a"):
@@ -294,7 +301,7 @@ def test_generated_transactions_are_of_the_chains_types(
 def test_generated_polygon_state_sync_is_outside_the_roots() -> None:
     """At a sprint's end stands Bor's transaction, hashed from height and block hash."""
     found = 0
-    for block, _ in pairs(simulated("polygon")):
+    for block, _ in blocks_of("polygon"):
         for tx in filter(state_sync, block["transactions"]):
             key = b"matic-bor-receipt-" + int(block["number"], 16).to_bytes(8, "big")
             assert tx["hash"] == "0x" + keccak(key + octets(block["hash"])).hex()
@@ -341,14 +348,14 @@ def test_simulation_begins_with_the_recorded_blocks() -> None:
 
 def test_simulation_is_determined_by_chain_and_seed() -> None:
     """The same chain and seed give the same blocks, another seed or chain others."""
-    assert list(pairs(simulated("base"))) == list(pairs(simulated("base")))
+    assert list(pairs(simulated("base"))) == blocks_of("base")
     assert simulated("base").tip != simulated("base", seed=8).tip
     assert simulated("base").tip != simulated("mantle").tip
 
 
 def test_simulation_makes_forgotten_blocks_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Answers for heights that are no longer kept are the same as they were."""
-    remembering = list(pairs(simulated("celo")))
+    remembering = blocks_of("celo")
     monkeypatch.setattr(evm, "_KEPT_BLOCKS", 3)
     forgetting = simulated("celo")
     assert list(pairs(forgetting)) == remembering

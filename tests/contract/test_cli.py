@@ -7,14 +7,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 import yaml
 from sqlalchemy.engine import Engine
 
-from chainflow import cli, line
+from chainflow import cli, clients, line
+from chainflow.clients import evm
+from chainflow.clients._pace import DEFAULT
 from tests import small
 from tests.dags.nodes import Nodes, frozen
 
@@ -89,6 +92,13 @@ def terminal(
     chains = {name: {**entry, "finality": "head"} for name, entry in nodes.entries.items()}
     registry.write_text(yaml.safe_dump({"defaults": nodes.defaults, "chains": chains}))
     return Terminal(nodes, registry, database_url, capsys)
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who does not answer is soon given up."""
+    limits = replace(DEFAULT, heights_seconds=2.0)
+    monkeypatch.setattr(clients, "connect", partial(evm.connect, limits=limits))
 
 
 def one_line(outcome: Outcome) -> str:
@@ -259,6 +269,7 @@ def test_heights_json_is_one_object_per_chain(terminal: Terminal) -> None:
     assert rows["arbitrum"]["watermark"] is None
 
 
+@pytest.mark.usefixtures("hasty")
 def test_heights_tells_a_dead_node_beside_the_living(terminal: Terminal) -> None:
     """One chain's node is gone: its row says why, and the other's is right."""
     terminal.change("arbitrum", endpoints=["http://127.0.0.1:1"])
@@ -284,6 +295,33 @@ def test_volume_counts_what_was_merged(terminal: Terminal) -> None:
     assert isinstance(chain["hour"], dict)
     assert chain["hour"]["blocks"] == 7
     assert "ethereum" in terminal.run("volume").out
+
+
+@pytest.mark.usefixtures("hasty")
+def test_endpoints_shows_each_by_itself(terminal: Terminal) -> None:
+    """One that works is enough to end well; a chain without any is not."""
+    url = str(terminal.nodes.entries["ethereum"]["endpoints"][0])
+    terminal.change(endpoints=["http://127.0.0.1:9", url])
+    shown = terminal.run("endpoints", "--json")
+    assert shown.code == 0
+    other, dead, good = shown.objects()
+    assert (other["chain"], dead["chain"], good["chain"]) == ("arbitrum", "ethereum", "ethereum")
+    assert (good["head"], good["behind"], good["right_chain"]) == (terminal.head, 0, True)
+    assert "cannot connect" in str(dead["error"])
+    terminal.change(endpoints=["http://127.0.0.1:9"])
+    alone = terminal.run("endpoints", "ethereum")
+    assert alone.code == 1
+    assert "cannot connect" in alone.out
+
+
+def test_sync_compares_a_sample_with_a_second_endpoint(terminal: Terminal, engine: Engine) -> None:
+    """One host cannot be compared with itself; two that agree change nothing."""
+    url = str(terminal.nodes.entries["ethereum"]["endpoints"][0])
+    terminal.change(cross_check_blocks=20, max_requests_per_second=10_000)
+    assert "needs 2 endpoints of different hosts" in one_line(terminal.run("sync", "ethereum"))
+    terminal.change(endpoints=[url, url.replace("127.0.0.1", "localhost")])
+    assert terminal.run("sync", "ethereum").code == 0
+    assert small.ask(engine, "SELECT count(*) FROM ethereum.blocks") == [BLOCKS]
 
 
 def test_audit_finds_damage_and_repairs_it(terminal: Terminal, engine: Engine) -> None:

@@ -16,8 +16,8 @@ from chainflow.store import batch, database, rewind
 from chainflow.store.rewind import Reorg
 from chainflow.types import BlockRange, Chain
 from tests import small
+from tests.contract.test_cli import Outcome, run
 from tests.dags.nodes import Nodes, frozen
-from tests.unit.test_cli import Outcome, run
 
 WORDS = ("select", "order", "user", "table", "all", "null", "default", "chain", "current_user")
 BLOCKS = 6
