@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
 from chainflow import checks, clients, cross_check, endpoints, heights, reorg
 from chainflow import datasets as tables_of
 from chainflow.errors import CheckFailed, MalformedAnswer, ReorgDetected, RowsRefused
@@ -84,6 +86,9 @@ async def run(
     # Blocks are many small objects without cycles: looking for some costs a tenth of the work.
     usual = gc.get_threshold()
     gc.set_threshold(200_000, 50, 100)
+    # Arrow's own pool gives pages back that the next slice asks for again, cleared.
+    pool = pa.default_memory_pool()
+    pa.set_memory_pool(pa.system_memory_pool())
     found = endpoints.resolve(chain.endpoints, connection)
     try:
         async with (
@@ -97,6 +102,7 @@ async def run(
                 await _linked(line, client, batch)
     finally:
         gc.set_threshold(*usual)
+        pa.set_memory_pool(pool)
         total.seconds = time.monotonic() - began
     return total
 
