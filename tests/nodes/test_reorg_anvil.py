@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import count, cycle
 from typing import Any
 
 import pytest
+from aiohttp import web
 from sqlalchemy.engine import Engine
 
 from chainflow import heights, line, pipeline, poll
 from chainflow.endpoints import connection_from_environment as no_connection
 from chainflow.errors import ReorgDetected
 from chainflow.store.rewind import Reorg
-from chainflow.testing import anvil
+from chainflow.testing import anvil, faults
 from chainflow.types import BlockRange, Chain
 from tests import small
 
@@ -128,6 +132,40 @@ def test_reorg_in_the_middle_of_a_run(
     assert merged > moment
     run(engine, chain)
     same_as_the_node(engine, node, chain)
+
+
+def test_reorg_before_any_question_of_a_run(
+    engine: Engine, node: anvil.Anvil, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Run after run, the chain is replaced between the next two questions to its node."""
+    monkeypatch.setattr(line, "SLICE_BYTES", 20_000)
+    chain = chain_of(node)
+    run(engine, chain)
+    depths = cycle((1, 2, 5, 13, 34, 64))
+    for question in count():
+        node.mine(30)
+        happened, reorganise = _reorganising(node, next(depths))
+        with faults.running(
+            f"http://127.0.0.1:{node.port}", [None] * question + [reorganise]
+        ) as url:
+            run(engine, replace(chain, endpoints=(url,)))
+        run(engine, chain)
+        same_as_the_node(engine, node, chain)
+        if not happened:
+            break
+    assert question > 8
+
+
+def _reorganising(node: anvil.Anvil, depth: int) -> tuple[list[str], faults.Fault]:
+    """An honest answer given after a reorganisation; the list is not empty once that happened."""
+    happened: list[str] = []
+
+    async def spoil(exchange: faults.Exchange) -> web.StreamResponse:
+        await asyncio.to_thread(node.reorg, depth)
+        happened.append("yes")
+        return exchange.reply(await exchange.answers())
+
+    return happened, faults.Fault(spoil)
 
 
 def test_reorg_below_a_backfill_leaves_its_gap(engine: Engine, node: anvil.Anvil) -> None:
