@@ -17,7 +17,7 @@ from typing import Any
 
 from chainflow.clients import _tron_proof as proof
 from chainflow.types import RawBlock
-from chainflow.wire import tron
+from chainflow.wire import tron, tron_columns
 
 _DATA = Path(__file__).parent / "data" / "tron" / "mainnet"
 Json = dict[str, Any]
@@ -281,7 +281,9 @@ def raw(given: Mapping[str, Any], infos: Sequence[Mapping[str, Any]] = ()) -> Ra
     """A node's JSON through the wire into the envelope, as the client would hand it over."""
     answers = json.dumps(given).encode(), json.dumps(list(infos)).encode()
     found = tron.decode_block(answers[0])
-    payload = tron.Payload(found, proof.matched_infos(found, tron.decode_infos(answers[1])))
+    said = tron_columns.sent(found)
+    ordered = proof.matched_infos(found, said["tx_id"], tron.decode_infos(answers[1]))
+    payload = tron_columns.payload(found, said, ordered)
     header = found.header
     return RawBlock(
         height=header.number,

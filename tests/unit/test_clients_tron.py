@@ -99,7 +99,7 @@ def test_infos_are_asked_for_once_per_block_that_has_transactions() -> None:
     blocks = fetch([node], SEVERAL)
     wanted = [height for height, made in chain.items() if made.infos]
     assert sorted(one["num"] for one in node.requests(INFOS)) == wanted
-    sizes = [len(block.payload.infos) for block in blocks]
+    sizes = [block.payload.executed.transactions.num_rows for block in blocks]
     assert sizes == [len(chain[height].infos) for height in SEVERAL]
 
 
@@ -108,7 +108,7 @@ def test_blocks_alone_need_no_infos() -> None:
     node = TronNode(tron.chain(9))
     blocks = fetch([node], BlockRange(0, 9), ["blocks"])
     assert not node.requests(INFOS)
-    assert all(block.payload.infos is None for block in blocks)
+    assert all(block.payload.executed is None for block in blocks)
 
 
 def test_infos_in_another_order_are_put_into_that_of_the_transactions() -> None:
@@ -116,8 +116,11 @@ def test_infos_in_another_order_are_put_into_that_of_the_transactions() -> None:
     node = TronNode(tron.chain(3))
     node.react(edit(lambda infos: infos[::-1]), path=INFOS)
     (block,) = fetch([node], BlockRange(2, 3))
-    payload = block.payload
-    assert [one.id for one in payload.infos] == [tx.tx_id for tx in payload.block.transactions]
+    given = {info["id"]: info for info in tron.chain(3)[2].infos}
+    rows = block.payload.executed.transactions
+    assert len(rows) > 1
+    ids = rows["tx_id"].to_pylist()
+    assert rows["info.fee"].to_pylist() == [given[one].get("fee") for one in ids]
 
 
 def test_genesis_block_has_transactions_and_no_infos() -> None:
@@ -126,7 +129,7 @@ def test_genesis_block_has_transactions_and_no_infos() -> None:
     (block,) = fetch([node], BlockRange(0, 1), of=replace(CHAIN, chain_id=728126428))
     assert block.hash == tron.GENESIS_ID
     assert block.time_ms == 0
-    assert [info.fee for info in block.payload.infos] == [None] * 3
+    assert block.payload.executed.transactions["info.fee"].to_pylist() == [None] * 3
 
 
 @pytest.mark.parametrize("path", [GENESIS, BLOCKS, INFOS])
@@ -222,7 +225,7 @@ def test_no_infos_of_a_block_with_transactions_are_not_yet(answer: object) -> No
     node = TronNode(tron.chain(3))
     node.react(say(answer), path=INFOS, times=2)
     (block,) = fetch([node], BlockRange(2, 3))
-    assert len(block.payload.infos) == 2
+    assert block.payload.executed.transactions.num_rows == 2
     node.react(say(answer), path=INFOS, times=1000)
     with pytest.raises(NotYet, match="no infos for 2 transactions; a node that keeps no"):
         fetch([node], BlockRange(2, 3), limits=SOON)

@@ -11,17 +11,25 @@ Source: tronprotocol/java-tron, BlockCapsule.java, TransactionCapsule.java, core
 
 from __future__ import annotations
 
+from collections import defaultdict
+from functools import lru_cache
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf.message import DecodeError
 
 from chainflow.errors import MalformedAnswer, NotYet
+from chainflow.wire import _tron_messages as messages
 from chainflow.wire import _tron_protobuf as protobuf
 from chainflow.wire.tron import TransactionInfo, Value
+from chainflow.wire.tron_columns import sent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from chainflow.wire.tron import Block, Contract, RawData, RawHeader, Result, Transaction
+    from chainflow.wire.tron import Block, RawHeader, Result
+    from chainflow.wire.tron_columns import Said
 
 # Transaction.Result.contractResult and .code, by their numbers.
 _CONTRACT_RESULTS = (
@@ -32,38 +40,7 @@ _CONTRACT_RESULTS = (
 )
 _CODES = ("SUCESS", "FAILED")
 _LAST_TIME_MS = 253_402_300_799_999  # in the year 9999
-# Where a contract's message has the parameters that become columns, by the contract's type.
-_OWNER = {1: "owner_address"}
-_CALLED = _OWNER | {2: "contract_address"}
-_TOKEN = {5: "call_token_value", 6: "token_id"}
-_ASSET = {1: "asset_name", 2: "owner_address", 3: "to_address", 4: "amount"}
-_FIELDS: dict[str, dict[int, str]] = {
-    "TransferContract": _OWNER | {2: "to_address", 3: "amount"},
-    "TransferAssetContract": _ASSET,
-    "TriggerSmartContract": _CALLED | _TOKEN | {3: "call_value", 4: "data"},
-    "CreateSmartContract": _OWNER | {3: "call_token_value", 4: "token_id"},
-    "ParticipateAssetIssueContract": _OWNER | {2: "to_address", 3: "asset_name", 4: "amount"},
-    "FreezeBalanceContract": _OWNER | {15: "receiver_address"},
-    "UnfreezeBalanceContract": _OWNER | {15: "receiver_address"},
-    "DelegateResourceContract": _OWNER | {4: "receiver_address"},
-    "UnDelegateResourceContract": _OWNER | {4: "receiver_address"},
-    "UpdateSettingContract": _CALLED,
-    "UpdateEnergyLimitContract": _CALLED,
-    "ClearABIContract": _CALLED,
-    "AccountUpdateContract": {2: "owner_address"},
-    "SetAccountIdContract": {2: "owner_address"},
-    "FreezeBalanceV2Contract": _OWNER,
-    "UnfreezeBalanceV2Contract": _OWNER,
-    "WithdrawExpireUnfreezeContract": _OWNER,
-    "CancelAllUnfreezeV2Contract": _OWNER,
-    "WithdrawBalanceContract": _OWNER,
-    "VoteWitnessContract": _OWNER,
-    "AccountCreateContract": _OWNER,
-    "AccountPermissionUpdateContract": _OWNER,
-}
-_SHARED = frozenset(Value.__struct_fields__) - {"extra", "new_contract"}
-_RAW = {1: "ref_block_bytes", 4: "ref_block_hash", 8: "expiration", 10: "data"}
-_RAW |= {14: "timestamp", 18: "fee_limit"}
+_PARAMETERS = frozenset(Value.__struct_fields__) - {"extra", "new_contract"}
 
 
 def check_header(block: Block) -> None:
@@ -85,59 +62,65 @@ def check_header(block: Block) -> None:
         )
 
 
-def check_block(block: Block, height: int) -> None:
-    """Refuse a block of another height, or one that does not hash to what it says of itself.
+def check_block(block: Block, height: int) -> Said:
+    """What a block's transactions say, as `tron_columns.sent` has it, once that is proven.
 
     Raises:
-        MalformedAnswer: What disagrees, by height and transaction index.
+        MalformedAnswer: The block is of another height, or does not hash to what it says of itself:
+            what disagrees, by height and transaction index.
     """
     if block.header.number != height:
         raise MalformedAnswer(f"height {height}: the answer is block {block.header.number}")
     try:
         check_header(block)
-        leaves = [_leaf(tx, index) for index, tx in enumerate(block.transactions)]
+        said = sent(block)
+        raws = list(map(_bytes, said["raw_data_hex"]))
+        _check_ids(raws, said["tx_id"])
+        _check_raw_data(raws, said)
+        leaves = map(_leaf, range(len(raws)), raws, said["signature"], said["ret"])
+        root = protobuf.merkle_root(list(leaves)).hex()
     except MalformedAnswer as error:
         raise MalformedAnswer(f"height {height}: {error}") from error
-    root = protobuf.merkle_root(leaves).hex()
-    said = block.header.tx_trie_root or protobuf.NO_ROOT.hex()
-    if root != said:
+    wanted = block.header.tx_trie_root or protobuf.NO_ROOT.hex()
+    if root != wanted:
         raise MalformedAnswer(
-            f"height {height}: the root over {len(leaves)} transactions is {root}, not {said}"
+            f"height {height}: the root over {len(raws)} transactions is {root}, not {wanted}"
         )
+    return said
 
 
-def matched_infos(block: Block, infos: Sequence[TransactionInfo]) -> list[TransactionInfo]:
+def matched_infos(
+    block: Block, ids: Sequence[str], infos: Sequence[TransactionInfo]
+) -> Sequence[TransactionInfo]:
     """The infos of a block's transactions, in the order of these.
 
     Args:
         block: A block that `check_block` let pass.
+        ids: Those of its transactions.
         infos: What the node says of its height; of the genesis block no node says anything.
 
     Raises:
         NotYet: The node has the block, and no infos of it yet.
-        MalformedAnswer: What disagrees, by height.
+        MalformedAnswer: What disagrees.
     """
-    header, sent = block.header, block.transactions
-    where = f"height {header.number}"
+    header = block.header
     if header.number == 0 and not infos:
-        return [TransactionInfo(id=tx.tx_id) for tx in sent]
-    if sent and not infos:
+        return [TransactionInfo(id=one) for one in ids]
+    if ids and not infos:
         raise NotYet(
-            f"{where}: no infos for {len(sent)} transactions; a node that keeps no transaction "
-            "history never has them"
-        )
-    by_id = {info.id: info for info in infos}
-    if len(infos) != len(sent) or by_id.keys() != {tx.tx_id for tx in sent}:
-        raise MalformedAnswer(
-            f"{where}: {len(infos)} infos are not those of the {len(sent)} transactions"
+            f"height {header.number}: no infos for {len(ids)} transactions; a node that keeps no "
+            "transaction history never has them"
         )
     for info in infos:
         if (info.block_number, info.block_timestamp) != (header.number, header.timestamp):
             raise MalformedAnswer(
-                f"{where}: the info of {info.id} is of block {info.block_number}, "
+                f"the info of {info.id[:80]!r} is of block {info.block_number}, "
                 f"time {info.block_timestamp}"
             )
-    return [by_id[tx.tx_id] for tx in sent]
+    by_id = {info.id: info for info in infos}
+    if len(infos) != len(ids) or by_id.keys() != set(ids):
+        raise MalformedAnswer(f"{len(infos)} infos are not those of the {len(ids)} transactions")
+    return [by_id[one] for one in ids]
 
 
 def chain_id(genesis: Block) -> int:
@@ -158,94 +141,115 @@ def _header(header: RawHeader) -> bytes:
     )
 
 
-def _leaf(tx: Transaction, index: int) -> bytes:
-    """What the block's root holds of a transaction, once its id and `raw_data` are checked."""
-    raw = _bytes(tx.raw_data_hex)
-    if (found := sha256(raw).hexdigest()) != tx.tx_id:
-        raise MalformedAnswer(f"transaction {index}: its hash is {found}, not {tx.tx_id}")
+def _check_ids(raws: Sequence[bytes], ids: Sequence[str]) -> None:
+    found = [sha256(raw).hexdigest() for raw in raws]
+    for index, (own, said) in enumerate(zip(found, ids, strict=True)):
+        if own != said:
+            raise MalformedAnswer(f"transaction {index}: its hash is {own}, not {said[:80]}")
+
+
+def _leaf(index: int, raw: bytes, signatures: Sequence[str], ret: Iterable[Result]) -> bytes:
+    """What the block's root holds of a transaction."""
     try:
-        wrong = _wrong_field(protobuf.parse(raw), tx.raw_data)
-    except ValueError as error:
-        raise MalformedAnswer(f"transaction {index}: raw_data_hex: {error}") from error
-    if wrong is not None:
-        raise MalformedAnswer(f"transaction {index}: {wrong} is not as in raw_data_hex")
-    results = [_result(result, index) for result in tx.ret]
-    return protobuf.transaction(raw, map(_bytes, tx.signature), results)
+        results = [_result(one.fee, one.ret, one.contract_ret) for one in ret]
+    except MalformedAnswer as error:
+        raise MalformedAnswer(f"transaction {index}: {error}") from error
+    return protobuf.transaction(raw, map(_bytes, signatures), results)
 
 
-def _result(result: Result, index: int) -> bytes:
-    code, outcome = result.ret or "SUCESS", result.contract_ret or "DEFAULT"
+# Nearly all are one of a handful.
+@lru_cache(maxsize=256)
+def _result(fee: int | None, code: str | None, outcome: str | None) -> bytes:
+    code, outcome = code or "SUCESS", outcome or "DEFAULT"
     if code not in _CODES or outcome not in _CONTRACT_RESULTS:
-        raise MalformedAnswer(f"transaction {index}: unknown result {code} {outcome}")
+        raise MalformedAnswer(f"unknown result {code} {outcome}")
     return protobuf.message(
-        (1, result.fee or None),
+        (1, fee or None),
         (2, _CODES.index(code) or None),
         (3, _CONTRACT_RESULTS.index(outcome) or None),
     )
 
 
-def _wrong_field(fields: protobuf.Fields, said: RawData) -> str | None:
-    """The first field of `raw_data` that says another thing than the message; None is best."""
-    contracts = fields.get(11, [])
-    if len(contracts) != 1 or len(said.contract) != 1:
-        return "the number of contracts, which must be one,"
-    if (wrong := _disagreeing(fields, _RAW, said)) is not None:
-        return wrong
-    (encoded,), (contract,) = contracts, said.contract
-    return _wrong_in_contract(protobuf.parse(_message(encoded)), contract)
+def _check_raw_data(raws: Sequence[bytes], said: Said) -> None:
+    """Refuse `raw_data` that says another thing than the messages; what is hashed is these."""
+    every = range(len(raws))
+    found = _parsed("Raw", every, raws)
+    for index, one in enumerate(found):
+        if len(one.contract) != 1:
+            raise _unlike(index, "the number of contracts, which must be one,")
+    for name in messages.RAW_DATA:
+        _demand(every, found, name, said[f"raw_data.{name}"])
+    contracts = [one.contract[0] for one in found]
+    _demand(every, contracts, "permission_id", said["contract.permission_id"], "Permission_id")
+    parameters = [one.parameter for one in contracts]
+    _check_types(parameters, said)
+    of_kind: dict[str, list[int]] = defaultdict(list)
+    for index, kind in enumerate(said["contract.type"]):
+        of_kind[kind].append(index)
+    for kind in of_kind.keys() & messages.CONTRACTS.keys():
+        rows = of_kind[kind]
+        values = _parsed(kind, rows, [parameters[index].value for index in rows])
+        _check_values(kind, rows, values, said)
 
 
-def _wrong_in_contract(fields: protobuf.Fields, contract: Contract) -> str | None:
-    if (_last(fields, 5) or 0) != (contract.permission_id or 0):
-        return "Permission_id"
-    parameter = protobuf.parse(_message(_last(fields, 2)))
-    url = _message(_last(parameter, 1)).decode("utf-8", "replace")
-    if url != contract.parameter.type_url:
-        return "type_url"
-    if not url.endswith(f".{contract.type}"):
-        return "type"
-    known = _FIELDS.get(contract.type)
-    if known is None:
-        return None
-    return _wrong_parameter(protobuf.parse(_message(_last(parameter, 2))), known, contract)
+def _check_types(parameters: Sequence[Any], said: Said) -> None:
+    pairs = zip(said["parameter.type_url"], said["contract.type"], strict=True)
+    for index, (parameter, (url, kind)) in enumerate(zip(parameters, pairs, strict=True)):
+        if parameter.type_url != url.encode():
+            raise _unlike(index, "type_url")
+        if not url.endswith(f".{kind}"):
+            raise _unlike(index, "type")
 
 
-def _wrong_parameter(
-    fields: protobuf.Fields, known: dict[int, str], contract: Contract
-) -> str | None:
-    said = contract.parameter.value
-    if added := [n for n in _SHARED.difference(known.values()) if getattr(said, n) is not None]:
-        return min(added)
-    if contract.type == "CreateSmartContract":
-        made = protobuf.parse(_message(_last(fields, 2)))
-        call_value = said.new_contract.call_value if said.new_contract else None
-        if (_last(made, 5) or 0) != (call_value or 0):
-            return "new_contract.call_value"
-    elif said.new_contract is not None:
-        return "new_contract"
-    return _disagreeing(fields, known, said)
+def _check_values(kind: str, rows: Sequence[int], values: Sequence[Any], said: Said) -> None:
+    """Of contracts of one kind: what columns are made of is in the messages, and nothing else."""
+    known = messages.CONTRACTS[kind].keys()
+    for name in sorted(_PARAMETERS - known):
+        column = said[f"value.{name}"]
+        for index in rows:
+            if column[index] is not None:
+                raise _unlike(index, name)
+    for name in known - {"new_contract"}:
+        column = said[f"value.{name}"]
+        _demand(rows, values, name, [column[index] for index in rows])
+    made = said["value.new_contract"]
+    if "new_contract" in known:
+        paid = [said["new_contract.call_value"][index] for index in rows]
+        contracts = [value.new_contract for value in values]
+        _demand(rows, contracts, "call_value", paid, "new_contract.call_value")
+    elif there := [index for index in rows if made[index]]:
+        raise _unlike(there[0], "new_contract")
 
 
-def _disagreeing(fields: protobuf.Fields, known: dict[int, str], said: object) -> str | None:
-    """The first of the known fields of which message and struct do not say the same."""
-    for number, name in known.items():
-        there, here = _last(fields, number), getattr(said, name)
-        if isinstance(here, str):
-            here = _bytes(here)
-        if (there or None) != (here or None):
-            return name
-    return None
+def _demand(
+    rows: Sequence[int], found: Sequence[Any], name: str, said: Sequence[Any], told: str = ""
+) -> None:
+    """Refuse the first of some rows of which message and JSON do not say the same of a field."""
+    there = list(map(attrgetter(name), found))
+    if there and isinstance(there[0], bytes):
+        there = [one.hex() for one in there]
+        here = [one or "" for one in said]
+    else:
+        here = [one or 0 for one in said]
+    if there != here:
+        pairs = zip(rows, there, here, strict=True)
+        raise _unlike(next(row for row, one, other in pairs if one != other), told or name)
 
 
-def _last(fields: protobuf.Fields, number: int) -> int | bytes | None:
-    """A field's value, the last of several as protobuf has it."""
-    return fields[number][-1] if number in fields else None
+def _parsed(kind: str, rows: Sequence[int], encoded: Iterable[bytes]) -> list[Any]:
+    """Messages of a kind, one each of some rows."""
+    parse, found = messages.message(kind).FromString, []
+    try:
+        for one in encoded:
+            found.append(parse(one))
+    except DecodeError as error:
+        index = rows[len(found)]
+        raise MalformedAnswer(f"transaction {index}: raw_data_hex: no {kind}: {error}") from error
+    return found
 
 
-def _message(value: int | bytes | None) -> bytes:
-    if isinstance(value, int):
-        raise ValueError("a number stands where a message must")  # noqa: TRY004 - not a type of ours
-    return value or b""
+def _unlike(index: int, what: str) -> MalformedAnswer:
+    return MalformedAnswer(f"transaction {index}: {what} is not as in raw_data_hex")
 
 
 def _bytes(text: str | None) -> bytes:

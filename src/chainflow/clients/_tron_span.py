@@ -12,17 +12,22 @@ from chainflow.clients._tron_http import ask
 from chainflow.errors import AnswerTooLarge, MalformedAnswer, NodeUnavailable, NotYet, WorkError
 from chainflow.types import BlockRange, RawBlock
 from chainflow.wire import tron as wire
+from chainflow.wire.tron_columns import payload
 
 if TYPE_CHECKING:
     import msgspec
 
     from chainflow.clients._http import Node
+    from chainflow.wire.tron_columns import Payload, Said
 
 _MOST_BLOCKS = 100  # java-tron answers `{}` to a wider range
 
 
 class _Found(NamedTuple):
+    """A proven block, what its transactions say, and the bytes it came in."""
+
     block: wire.Block
+    said: Said
     size: int
 
 
@@ -113,7 +118,7 @@ async def _read_part(node: Node, span: Span, part: BlockRange) -> list[WorkError
     troubles: list[WorkError] = []
     for height, raw in zip(part, raws, strict=False):
         try:
-            span.found[height] = _Found(_checked(raw, height), len(raw))
+            span.found[height] = _checked(raw, height)
         except MalformedAnswer as error:
             troubles.append(error)
     if len(raws) < len(part):
@@ -121,13 +126,12 @@ async def _read_part(node: Node, span: Span, part: BlockRange) -> list[WorkError
     return troubles
 
 
-def _checked(raw: msgspec.Raw, height: int) -> wire.Block:
+def _checked(raw: msgspec.Raw, height: int) -> _Found:
     try:
         block = wire.decode_block(raw)
     except MalformedAnswer as error:
         raise MalformedAnswer(f"height {height}: {error}") from error
-    proof.check_block(block, height)
-    return block
+    return _Found(block, proof.check_block(block, height), len(raw))
 
 
 def _pace(node: Node, blocks: int, size: int) -> None:
@@ -151,36 +155,35 @@ async def _read_infos(node: Node, span: Span) -> list[WorkError]:
 
 
 async def _complete(node: Node, span: Span, height: int) -> WorkError | None:
-    block, size = span.found[height]
-    infos: list[wire.TransactionInfo] | None = None
+    found = span.found[height]
+    block, said, size = found
+    answer = b""
     try:
-        if span.infos:
-            infos, more = await _infos(node, block)
-            size += more
+        if span.infos and block.transactions and height > 0:
+            answer = await ask(node, "wallet/gettransactioninfobyblocknum", num=height)
+        whole = _whole(found, answer) if span.infos else payload(block, said, None)
     except MalformedAnswer as error:
         span.forget(height)
         return error
     except WorkError as error:
         return error
     header = block.header
-    payload = wire.Payload(block, infos)
     span.whole[height] = RawBlock(
-        height, block.block_id, header.parent_hash, header.timestamp, payload, size
+        height, block.block_id, header.parent_hash, header.timestamp, whole, size + len(answer)
     )
     return None
 
 
-async def _infos(node: Node, block: wire.Block) -> tuple[list[wire.TransactionInfo], int]:
-    """The infos of a block's transactions in their order, and the bytes they came in."""
+def _whole(found: _Found, answer: bytes) -> Payload:
+    """A block with the infos of its transactions; the answer is empty where none is to be had."""
+    block, said, _ = found
     height = block.header.number
-    if not block.transactions or height == 0:
-        return proof.matched_infos(block, ()), 0
-    answer = await ask(node, "wallet/gettransactioninfobyblocknum", num=height)
     try:
-        infos = wire.decode_infos(answer)
+        infos = wire.decode_infos(answer) if answer else []
+        ordered = proof.matched_infos(block, said["tx_id"], infos)
+        return payload(block, said, ordered)
     except MalformedAnswer as error:
         raise MalformedAnswer(f"height {height}: {error}") from error
-    return proof.matched_infos(block, infos), len(answer)
 
 
 def _unlink(span: Span) -> list[WorkError]:

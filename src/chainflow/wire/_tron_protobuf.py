@@ -1,13 +1,14 @@
 """As much protobuf and hashing as Tron's blocks are made of.
 
-The messages are few and their hashes cover their exact bytes, so they are written and read here
-field by field: no generated code stands between a hash and what it is the hash of.
+The messages are few and their hashes cover their exact bytes, so they are written here field by
+field: no generated code stands between a hash and what it is the hash of.
 
 Source: protobuf's encoding page; tronprotocol/java-tron, MerkleTree.java and BlockCapsule.java.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -15,45 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 NO_ROOT = bytes(32)  # the root of a block without transactions
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-_FIXED = {_FIXED64: 8, _FIXED32: 4}
+_VARINT, _BYTES = 0, 2
 _WORD = 2**64
-
-Fields = dict[int, list[int | bytes]]
 
 
 def message(*fields: tuple[int, int | bytes | None]) -> bytes:
     """A message of varints and bytes by field number, in ascending order; None is left out."""
     return b"".join(_field(number, value) for number, value in fields if value is not None)
-
-
-def parse(encoded: bytes) -> Fields:
-    """The values of each field of a message, in their order; varints are signed 64 bits.
-
-    Raises:
-        ValueError: It is no message.
-    """
-    fields: Fields = {}
-    at = 0
-    while at < len(encoded):
-        key, at = _read_varint(encoded, at)
-        number, kind = key >> 3, key & 7
-        value: int | bytes
-        if kind == _VARINT:
-            value, at = _read_varint(encoded, at)
-            value = value - _WORD if value >= _WORD // 2 else value
-        else:
-            if kind == _BYTES:
-                size, at = _read_varint(encoded, at)
-            elif kind in _FIXED:
-                size = _FIXED[kind]
-            else:
-                raise ValueError(f"field {number} is of wire type {kind}")
-            value, at = encoded[at : at + size], at + size
-            if at > len(encoded):
-                raise ValueError(f"field {number} is cut short")
-        fields.setdefault(number, []).append(value)
-    return fields
 
 
 def merkle_root(leaves: Sequence[bytes]) -> bytes:
@@ -74,9 +43,13 @@ def block_id(number: int, header: bytes) -> bytes:
 
 def transaction(raw: bytes, signatures: Iterable[bytes], results: Iterable[bytes]) -> bytes:
     """A transaction as the root of its block has it: with what became of it."""
-    return message(
-        (1, raw), *((2, signature) for signature in signatures), *((5, one) for one in results)
-    )
+    # Every transaction of a chain goes through here: no pairs of number and value are made.
+    parts = [_head(1, len(raw)), raw]
+    for signature in signatures:
+        parts += (_head(2, len(signature)), signature)
+    for result in results:
+        parts += (_head(5, len(result)), result)
+    return b"".join(parts)
 
 
 def header(
@@ -106,7 +79,13 @@ def header(
 def _field(number: int, value: int | bytes) -> bytes:
     if isinstance(value, int):
         return _varint(number << 3 | _VARINT) + _varint(value % _WORD)
-    return _varint(number << 3 | _BYTES) + _varint(len(value)) + value
+    return _head(number, len(value)) + value
+
+
+@lru_cache(maxsize=4096)
+def _head(number: int, size: int) -> bytes:
+    """What stands before so many bytes."""
+    return _varint(number << 3 | _BYTES) + _varint(size)
 
 
 def _varint(value: int) -> bytes:
@@ -116,16 +95,3 @@ def _varint(value: int) -> bytes:
         value >>= 7
     encoded.append(value)
     return bytes(encoded)
-
-
-def _read_varint(encoded: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        if at >= len(encoded) or shift > 63:
-            raise ValueError("a varint is cut short or too long")
-        byte = encoded[at]
-        value |= (byte & 0x7F) << shift
-        at += 1
-        if byte < 0x80:
-            return value % _WORD, at
-        shift += 7

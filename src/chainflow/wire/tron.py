@@ -2,8 +2,12 @@
 
 They are protobuf messages printed as JSON: a field that has its default (0, empty) is absent, bytes
 are lower-case hex without a prefix, and every number fits 64 bits. Addresses are 21 bytes beginning
-with 41, but for those of logs, which lack it. Whatever is hex by its meaning is known to be hex
-once it is decoded. Fields that no struct names are kept, as JSON text, in `extra`.
+with 41, but for those of logs, which lack it. Fields that no struct names are kept, as JSON text,
+in `extra`.
+
+Whatever is hex by its meaning is known to be hex: of a header once it is decoded, of the many
+transactions and infos once they are columns (`tron_columns`), as a pattern costs a call of Python's
+`re` a text.
 
 Source: tronprotocol/java-tron, protocol/src/main/protos/core/Tron.proto and Util.java (which prints
 the contracts); tests/data/tron.
@@ -19,13 +23,16 @@ from msgspec import Meta, field
 from chainflow.wire._extra import Wire, decode, decode_list, strict
 
 Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
-Hex = Annotated[str, Meta(pattern=r"^[0-9a-f]*\Z")]
-Hash = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
-LogAddress = Annotated[str, Meta(pattern=r"^[0-9a-f]{40}\Z")]
+HeaderHex = Annotated[str, Meta(pattern=r"^[0-9a-f]*\Z")]
+HeaderHash = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+# What these must be is asked of a whole column.
+Hex = Annotated[str, Meta(description="hex")]
+Hash = Annotated[str, Meta(description="64 digits of hex")]
+LogAddress = Annotated[str, Meta(description="40 digits of hex")]
+# Names of enums and of TRC-10 tokens.
+Word = Annotated[str, Meta(description="printable ASCII")]
 # The machine has instructions for four.
 Topics = Annotated[list[Hash], Meta(max_length=4)]
-# Names of enums and of TRC-10 tokens.
-Word = Annotated[str, Meta(pattern=r"^[ -~]*\Z")]
 
 
 class Log(Wire, kw_only=True):
@@ -119,7 +126,8 @@ class Value(Wire, kw_only=True):
 class Parameter(Wire, kw_only=True):
     """A contract's parameters, and the name of their message."""
 
-    value: Value
+    # A `Value`; read apart, as some kind of contract with other parameters is in every block.
+    value: msgspec.Raw
     type_url: Word
 
 
@@ -158,26 +166,26 @@ class RawHeader(Wire, kw_only=True):
     """What a block's id is the hash of."""
 
     number: Int64 = 0
-    tx_trie_root: Hash | None = field(name="txTrieRoot", default=None)
-    witness_address: Hex | None = None
-    parent_hash: Hash = field(name="parentHash")
+    tx_trie_root: HeaderHash | None = field(name="txTrieRoot", default=None)
+    witness_address: HeaderHex | None = None
+    parent_hash: HeaderHash = field(name="parentHash")
     version: Int64 | None = None
     timestamp: Int64 = 0
     witness_id: Int64 | None = None
-    account_state_root: Hex | None = field(name="accountStateRoot", default=None)
+    account_state_root: HeaderHex | None = field(name="accountStateRoot", default=None)
 
 
 class Header(Wire, kw_only=True):
     """A block's header and its producer's signature."""
 
     raw_data: RawHeader
-    witness_signature: Hex | None = None
+    witness_signature: HeaderHex | None = None
 
 
 class Block(Wire, kw_only=True):
     """A block; an empty one has no transactions."""
 
-    block_id: Hash = field(name="blockID")
+    block_id: HeaderHash = field(name="blockID")
     block_header: Header
     transactions: list[Transaction] = field(default_factory=list)
 
@@ -185,16 +193,6 @@ class Block(Wire, kw_only=True):
     def header(self) -> RawHeader:
         """What its id is the hash of."""
         return self.block_header.raw_data
-
-
-class Payload(msgspec.Struct, gc=False):
-    """What a RawBlock of this family carries; infos stand in the order of the transactions.
-
-    They are None where no dataset needed them.
-    """
-
-    block: Block
-    infos: list[TransactionInfo] | None
 
 
 class _Headed(msgspec.Struct):

@@ -9,13 +9,17 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable
+
+    from chainflow.datasets._rows import Array
 
 _DIGITS = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _PAIRS = [high + low for high in _DIGITS for low in _DIGITS]
 _HEX_LENGTH = 42  # 21 bytes
-_PREFIX = "41"
+PREFIX = "41"
 _CHECKSUM = 4
 
 
@@ -26,7 +30,7 @@ def base58(address: str) -> str:
 
     The genesis block has an owner that is no address.
     """
-    if len(address) != _HEX_LENGTH or not address.startswith(_PREFIX):
+    if len(address) != _HEX_LENGTH or not address.startswith(PREFIX):
         return address
     raw = bytes.fromhex(address)
     number = int.from_bytes(raw + _checksum(raw), "big")
@@ -54,12 +58,18 @@ def hexadecimal(address: str) -> str:
 
 def of_log(address: str) -> str:
     """In base58, an address of 20 bytes, as logs and their topics have it."""
-    return base58(_PREFIX + address)
+    return base58(PREFIX + address)
 
 
-def each(addresses: Iterable[str | None]) -> list[str | None]:
-    """In base58, every address of a column; None where there is none."""
-    return [base58(address) if address else None for address in addresses]
+def each(addresses: Array) -> Array:
+    """In base58, every address of a column; null where there is none, or an empty one."""
+    return spelled(addresses, lambda address: base58(address) or None)
+
+
+def spelled(texts: Array, spell: Callable[[str], str | None]) -> Array:
+    """Every text of a column in another form; each form is made once."""
+    found = texts.dictionary_encode()
+    return pa.array(map(spell, found.dictionary.to_pylist()), pa.string()).take(found.indices)
 
 
 def _checksum(raw: bytes) -> bytes:

@@ -1,98 +1,86 @@
-"""What a block holds, as rows: its transactions with what became of each, and their columns."""
+"""What blocks hold, as rows: their transactions with what became of each, logs, calls."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 
 from chainflow.datasets import _columns
+from chainflow.datasets._extra import extras
 from chainflow.datasets._place import json_text
-from chainflow.datasets._rows import ARROW_TYPES, Rows, rows
+from chainflow.datasets._rows import ARROW_TYPES, Rows, owned, pc
 from chainflow.datasets.tron import _address
-from chainflow.wire.tron import Contract, Log, Transaction, TransactionInfo, Value
+from chainflow.wire.tron_columns import schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from chainflow.datasets._columns import Field, Values
     from chainflow.datasets._place import Place, Readers
+    from chainflow.datasets._rows import Array
     from chainflow.types import RawBlock
 
-_SUCCESS = (None, "DEFAULT", "SUCCESS")
+Said = dict[str, Any]
+"""What the node said, by the attributes of `wire.tron_columns.Executed`, an array each."""
+
+TOPICS = ("topic0", "topic1", "topic2", "topic3")
 _FAILED = "FAILED"
 
 
-class Executed(NamedTuple):
-    """A transaction, its place in the block and its info; `first_log` is the place of its logs."""
-
-    place: int
-    tx: Transaction
-    info: TransactionInfo
-    first_log: int
-
-    @property
-    def contract(self) -> Contract:
-        """What it does; the chain admits one contract a transaction."""
-        return self.tx.raw_data.contract[0]
-
-    @property
-    def value(self) -> Value:
-        """The parameters of its contract."""
-        return self.contract.parameter.value
-
-    @property
-    def succeeded(self) -> bool:
-        """Whether it did what it was to do; the oldest transactions do not say."""
-        outcomes = [(result.contract_ret, result.ret) for result in self.tx.ret]
-        return self.info.result != _FAILED and all(
-            outcome in _SUCCESS and code != _FAILED for outcome, code in outcomes
-        )
+def joined(
+    blocks: Sequence[RawBlock], what: Literal["transactions", "logs", "calls"]
+) -> tuple[Rows[int], Said]:
+    """Everything of a kind that the blocks hold: whose it is, and what the node says of it."""
+    batches: list[pa.RecordBatch] = [getattr(block.payload.executed, what) for block in blocks]
+    found = pa.Table.from_batches(batches, schema(what)).combine_chunks()
+    rows = Rows(blocks, range(found.num_rows), owned([batch.num_rows for batch in batches]))
+    return rows, {name: found[name].combine_chunks() for name in found.column_names}
 
 
-class Emitted(NamedTuple):
-    """A log, its place in the block, and what emitted it."""
-
-    place: int
-    by: Executed
-    log: Log
-
-
-def executed(blocks: Sequence[RawBlock]) -> Rows[Executed]:
-    """Every transaction of the blocks, with its info."""
-    return rows(blocks, _executed)
+def read(dataset: str, fields: Sequence[Field], found: Rows[Any], said: Said) -> dict[str, Values]:
+    """The fields of every row, by column: numbers as theirs, addresses in base58."""
+    spelled = {
+        field.attribute: _address.each(said[field.attribute])
+        for field in fields
+        if field.attribute and field.column.name.endswith("address")
+    }
+    return dict(_columns.arrays(dataset, fields, found, {**said, **spelled}, READERS))
 
 
-def emitted(blocks: Sequence[RawBlock]) -> Rows[Emitted]:
-    """Every log of the blocks."""
-    return rows(
-        blocks,
-        lambda block: [
-            Emitted(place, one, log)
-            for one in _executed(block)
-            for place, log in enumerate(one.info.log, one.first_log)
-        ],
-    )
+def of_transactions(found: Rows[int], said: Said) -> Array:
+    """Of every log or call, the row of its transaction among those of all the blocks."""
+    counts = [block.payload.transaction_count for block in found.blocks]
+    firsts = pa.array([0, *accumulate(counts)], pa.int64())
+    return pc.add(firsts.take(pa.array(found.owners, pa.int64())), said["tx_place"])
 
 
-def read(fields: Iterable[Field], items: Sequence[Any]) -> dict[str, Values]:
-    """The fields of every item, by column: numbers as arrays, addresses in base58."""
-    fields = tuple(fields)
-    values: dict[str, Values] = dict(_columns.read(fields, items))
-    for field in fields:
-        name, kind = field.column.name, field.column.type
-        if field.attribute is None:
-            continue
-        if kind in ("bigint", "numeric"):
-            values[name] = pa.array(values[name], pa.int64()).cast(ARROW_TYPES[kind])
-        elif name.endswith("address"):
-            values[name] = _address.each(values[name])
-    return values
+def succeeded(said: Said) -> Array:
+    """Which transactions did what they were to do; the oldest do not say."""
+    failed = pc.fill_null(pc.equal(said["info.result"], _FAILED), False)
+    return pc.and_not(said["succeeded"], failed)
 
 
-def integers(values: Iterable[int | None], kind: str = "bigint") -> pa.Array[Any]:
-    """Numbers of at most 64 bits as a column of that type."""
-    return pa.array(list(values), pa.int64()).cast(ARROW_TYPES[kind])
+def topics(said: Said) -> dict[str, Array]:
+    """The four topics of every log."""
+    lists = said["topics"]
+    counts, firsts = pc.list_value_length(lists), lists.offsets[: len(lists)]
+    none = pa.scalar(None, pa.int32())
+    return {
+        name: lists.values.take(pc.if_else(pc.greater(counts, place), pc.add(firsts, place), none))
+        for place, name in enumerate(TOPICS)
+    }
+
+
+def sun_paid(said: Said) -> Array:
+    """What goes along with the call or making of a contract."""
+    return pc.coalesce(said["new_contract.call_value"], said["value.call_value"])
+
+
+def filled(texts: Array) -> Array:
+    """Null for what is empty: protobuf does not tell these apart."""
+    return pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
 
 
 def printable(text: str) -> str:
@@ -104,18 +92,35 @@ def printable(text: str) -> str:
     return spelled if spelled.isprintable() else f"0x{text}"
 
 
-def _as_it_is(_: Place, texts: pa.StringArray) -> pa.Array[Any]:
-    """Text whose pattern was held to when the answer was read."""
-    return texts
+def contradictions(said: Array, held: Array) -> dict[int, str]:
+    """By row, what the node says where it is not what the row holds already."""
+    differ = pc.and_(pc.is_valid(said), pc.fill_null(pc.not_equal(said, held), True))
+    return {row: said[row].as_py() for row in pc.indices_nonzero(differ).to_pylist()}
 
 
-READERS: Readers = {"text": _as_it_is, "jsonb": json_text}
+def with_unknown(unknown: Array, unkept: Mapping[str, Mapping[int, object]]) -> list[str | None]:
+    """The column `extra`: as `extras`, of an array."""
+    none = unknown.null_count == len(unknown)
+    return extras([None] * len(unknown) if none else unknown.to_pylist(), unkept)
 
 
-def _executed(block: RawBlock) -> list[Executed]:
-    sent, infos = block.payload.block.transactions, block.payload.infos or ()
-    found, logs = [], 0
-    for place, (tx, info) in enumerate(zip(sent, infos, strict=True)):
-        found.append(Executed(place, tx, info, logs))
-        logs += len(info.log)
-    return found
+def integers(values: Iterable[int | None], kind: str = "bigint") -> Array:
+    """Numbers of at most 64 bits as a column of that type."""
+    return pa.array(list(values), pa.int64()).cast(ARROW_TYPES[kind])
+
+
+def _as_it_is(_: Place, said: Array) -> Array:
+    """Text whose letters were looked at when the answer was read."""
+    return said
+
+
+def _in_type(place: Place, numbers: Array) -> Array:
+    return numbers.cast(ARROW_TYPES[place.column.type])
+
+
+READERS: Readers = {
+    "text": _as_it_is,
+    "bigint": _in_type,
+    "numeric": _in_type,
+    "jsonb": json_text,
+}

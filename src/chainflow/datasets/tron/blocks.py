@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING
+
+import pyarrow as pa
 
 from chainflow.datasets._columns import columns, computed, field, table
 from chainflow.datasets._extra import extras, objects
@@ -12,8 +15,6 @@ from chainflow.types import Dataset
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    import pyarrow as pa
 
     from chainflow.types import RawBlock
 
@@ -36,9 +37,17 @@ def decode(blocks: Sequence[RawBlock]) -> pa.Table:
     found = rows(blocks, lambda block: [block.payload.block])
     inside = objects(block.header.extra for block in found.items)
     header = extras([b.block_header.extra for b in found.items], {"raw_data": inside})
+    said = {
+        f.attribute: pa.array(
+            list(map(attrgetter(f.attribute), found.items)),
+            pa.string() if f.column.type == "text" else pa.int64(),
+        )
+        for f in _FIELDS
+        if f.attribute
+    }
     values = {
-        **read(_FIELDS, found.items),
-        "transaction_count": integers(len(block.transactions) for block in found.items),
+        **read("blocks", _FIELDS, found, said),
+        "transaction_count": integers(block.payload.transaction_count for block in blocks),
         "extra": extras([b.extra for b in found.items], {"block_header": objects(header)}),
     }
     return table("blocks", COLUMNS, found, values, READERS)

@@ -5,106 +5,91 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+import pyarrow as pa
 
 from chainflow.datasets._columns import columns, computed, field, table
-from chainflow.datasets._extra import extras
-from chainflow.datasets._rows import rows
-from chainflow.datasets.tron._rows import (
-    READERS,
-    Executed,
-    executed,
-    integers,
-    printable,
-    read,
-)
+from chainflow.datasets._rows import ARROW_TYPES, pc
+from chainflow.datasets.tron import _address
+from chainflow.datasets.tron._rows import READERS, joined, printable, read, with_unknown
 from chainflow.types import Dataset
-from chainflow.wire.tron import CallValue, InternalTransaction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
-    import pyarrow as pa
-
+    from chainflow.datasets._rows import Array
+    from chainflow.datasets.tron._rows import Said
     from chainflow.types import RawBlock
 
 _FIELDS = (
-    field("transaction_hash", "text", "by.tx.tx_id", required=True),
-    field("transaction_index", "bigint", "by.place", required=True),
+    field("transaction_hash", "text", "tx_id", required=True),
+    field("transaction_index", "bigint", "tx_place", required=True),
     field("internal_transaction_index", "bigint", "place", required=True),
-    field("internal_transaction_hash", "text", "call.hash", required=True),
-    field("from_address", "text", "call.caller_address"),
-    field("to_address", "text", "call.transfer_to_address"),
+    field("internal_transaction_hash", "text", "hash", required=True),
+    field("from_address", "text", "caller_address"),
+    field("to_address", "text", "transfer_to_address"),
     computed("note", "text"),
     computed("value", "numeric"),
     computed("token_values", "jsonb"),
-    field("rejected", "boolean", "call.rejected", required=True),
+    field("rejected", "boolean", required=True),
     computed("extra", "jsonb"),
 )
 COLUMNS = columns("block_number", _FIELDS)
 
-
-class _Called(NamedTuple):
-    place: int
-    by: Executed
-    call: InternalTransaction
+_Moved = list[dict[str, Any]]
 
 
 def decode(blocks: Sequence[RawBlock]) -> pa.Table:
     """The internal transactions of each block, in the order of their transactions."""
-    found = rows(
-        blocks,
-        lambda block: [
-            _Called(place, one, call)
-            for one in executed([block]).items
-            for place, call in enumerate(one.info.internal_transactions)
-        ],
-    )
-    calls = [called.call for called in found.items]
-    odd = {
-        row: _moved(call.call_value_info)
-        for row, call in enumerate(calls)
-        if call.call_value_info and not _plain(call)
-    }
+    found, said = joined(blocks, "calls")
+    tokens: list[str | None] = [None] * len(found)
+    odd: dict[int, _Moved] = {}
+    first, alone = _first_sun(said)
+    for row in pc.indices_nonzero(pc.invert(alone)).to_pylist():
+        moved = _moved(said, row)
+        if _plain(moved):
+            tokens[row] = msgspec.json.encode(moved[1:]).decode()
+        else:
+            odd[row] = moved
+    is_odd = pc.is_in(pa.array(found.items, pa.int64()), pa.array(list(odd), pa.int64()))
+    sun = pc.if_else(is_odd, pa.scalar(None, pa.int64()), first)
     values = {
-        **read(_FIELDS, found.items),
-        "note": [printable(call.note) for call in calls],
-        "value": integers(map(_sun, calls), "numeric"),
-        "token_values": [_tokens(call) for call in calls],
-        "extra": extras([call.extra for call in calls], {"callValueInfo": odd}),
+        **read("internal_transactions", _FIELDS, found, said),
+        "note": _address.spelled(said["note"], printable),
+        "value": sun.cast(ARROW_TYPES["numeric"]),
+        "token_values": tokens,
+        "extra": with_unknown(said["extra"], {"callValueInfo": odd}),
     }
     return table("internal_transactions", COLUMNS, found, values, READERS)
 
 
-def _plain(call: InternalTransaction) -> bool:
-    """Whether the sun stand first, and all the rest are tokens."""
-    moved = call.call_value_info
-    named = [bool(one.token_id) for one in moved]
-    return (
-        bool(moved)
-        and named == [False, *[True] * (len(moved) - 1)]
-        and not any(one.extra for one in moved)
-    )
+def _first_sun(said: Said) -> tuple[Array, Array]:
+    """The sun that stand first of what each call moved, and whether nothing else is told."""
+    amounts, names, extras = (said[f"moved.{name}"] for name in ("call_value", "token_id", "extra"))
+    counts = pc.list_value_length(amounts)
+    at = pc.if_else(pc.equal(counts, 0), None, amounts.offsets[: len(amounts)])
+    first = amounts.values.take(at)
+    is_sun = pc.and_(pc.equal(names.values.take(at), ""), pc.is_null(extras.values.take(at)))
+    alone = pc.and_(pc.less_equal(counts, 1), pc.fill_null(is_sun, True))
+    return first, alone
 
 
-def _sun(call: InternalTransaction) -> int | None:
-    return call.call_value_info[0].call_value if _plain(call) else None
-
-
-def _tokens(call: InternalTransaction) -> str | None:
-    if not _plain(call) or len(call.call_value_info) == 1:
-        return None
-    return msgspec.json.encode(_moved(call.call_value_info[1:])).decode()
-
-
-def _moved(values: Iterable[CallValue]) -> list[dict[str, object]]:
+def _moved(said: Said, row: int) -> _Moved:
+    """What a call moved, as the node lists it."""
+    parts = (said[f"moved.{name}"][row].as_py() for name in ("call_value", "token_id", "extra"))
     return [
-        {"callValue": one.call_value, "tokenId": one.token_id}
-        | (msgspec.json.decode(one.extra) if one.extra else {})
-        for one in values
+        {"callValue": amount, "tokenId": name} | (msgspec.json.decode(extra) if extra else {})
+        for amount, name, extra in zip(*parts, strict=True)
     ]
+
+
+def _plain(moved: _Moved) -> bool:
+    """Whether the sun stand first, and all the rest are tokens."""
+    named = [bool(one["tokenId"]) for one in moved]
+    known = all(one.keys() == {"callValue", "tokenId"} for one in moved)
+    return known and named == [False, *[True] * (len(moved) - 1)]
 
 
 DATASET = Dataset(

@@ -11,135 +11,179 @@ Source: tronprotocol/tips, TIP-20 and TIP-721; java-tron, actuator and vm.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import chain
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from chainflow.datasets import _transfers
 from chainflow.datasets._columns import table
+from chainflow.datasets._rows import pc
 from chainflow.datasets.tron import _address
-from chainflow.datasets.tron._rows import READERS, Executed, executed, integers, printable
+from chainflow.datasets.tron._rows import (
+    READERS,
+    filled,
+    joined,
+    of_transactions,
+    printable,
+    succeeded,
+    sun_paid,
+    topics,
+)
 from chainflow.types import Dataset
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-    from chainflow.datasets._columns import Values
+    from chainflow.datasets._rows import Array
+    from chainflow.datasets.tron._rows import Said
     from chainflow.types import RawBlock
-    from chainflow.wire.tron import Log
 
 # keccak-256 of Transfer(address,address,uint256).
 TRANSFER = "ddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 TRX = "TRX"
 _WORD = 64  # characters of an ABI word
 _PADDING = 24 * "0"  # what an address in a word begins with
-_MOVING_NOTES = frozenset(word.encode().hex() for word in ("call", "create", "suicide"))
+_MOVING_NOTES = pa.array([word.encode().hex() for word in ("call", "create", "suicide")])
+_CALLING = pa.array(["TriggerSmartContract", "CreateSmartContract"])
 
 KEY = ("block_number", "transaction_index", "transfer_index")
 COLUMNS = _transfers.columns("block_number", KEY)
 
-
-class Move(NamedTuple):
-    """One transfer; `token_id` and `value` in decimal, addresses in base58."""
-
-    standard: str
-    token: str
-    sender: str | None
-    receiver: str | None
-    value: str
-    token_id: str | None = None
-    log_index: int | None = None
+# `row` is that of the transaction; addresses are in hex, `token` as the table has it.
+_TYPES: dict[str, pa.DataType] = {
+    "row": pa.int64(),
+    "log_index": pa.int64(),
+    "standard": pa.string(),
+    "token": pa.string(),
+    "sender": pa.string(),
+    "receiver": pa.string(),
+    "token_id": pa.string(),
+    "value": pa.string(),
+}
+_MOVED = pa.schema(_TYPES)
 
 
 def decode(blocks: Sequence[RawBlock]) -> pa.Table:
     """The transfers of each block: a transaction's own, those inside it, those of its events."""
-    found = executed(blocks)
-    rows, places, moves = [], [], []
-    for row, one in enumerate(found.items):
-        for place, move in enumerate(_moves(one)):
-            rows.append(row)
-            places.append(place)
-            moves.append(move)
-    moving = found.take(rows)
-    standards, tokens, senders, receivers, amounts, ids, logs = (
-        zip(*moves, strict=True) if moves else ((),) * 7
-    )
-    values: dict[str, Values] = {
-        "transaction_hash": [one.tx.tx_id for one in moving.items],
-        "transaction_index": integers(one.place for one in moving.items),
-        "log_index": integers(logs),
-        "transfer_index": integers(places),
-        "token_address": tokens,
-        "token_standard": standards,
-        "operator_address": pa.nulls(len(moves), pa.string()),
-        "from_address": senders,
-        "to_address": receivers,
-        "token_id": pa.array(ids, pa.string()),
-        "value": pa.array(amounts, pa.string()),
+    sent, said = joined(blocks, "transactions")
+    every = pa.concat_tables([*_own(said), _inside(blocks), _events(blocks)])
+    every = every.filter(succeeded(said).take(every["row"])).combine_chunks()
+    # What stands in one transaction stays in the order of these parts.
+    every = every.take(pc.sort_indices(every["row"]))
+    moved: Said = {name: every[name].combine_chunks() for name in every.column_names}
+    values = {
+        "transaction_hash": said["tx_id"].take(moved["row"]),
+        "transaction_index": said["place"].take(moved["row"]),
+        "log_index": moved["log_index"],
+        "transfer_index": _counted(moved["row"]),
+        "token_address": moved["token"],
+        "token_standard": moved["standard"],
+        "operator_address": pa.nulls(len(every), pa.string()),
+        "from_address": _address.each(moved["sender"]),
+        "to_address": _address.each(moved["receiver"]),
+        "token_id": moved["token_id"],
+        "value": moved["value"],
     }
-    return table("token_transfers", COLUMNS, moving, values, READERS)
+    found = sent.take(moved["row"].to_pylist())
+    return table("token_transfers", COLUMNS, found, values, READERS)
 
 
-def _moves(one: Executed) -> Iterator[Move]:
-    if not one.succeeded:
-        return
-    yield from _own(one)
-    yield from _inside(one)
-    for index, log in enumerate(one.info.log, one.first_log):
-        if log.topics and log.topics[0] == TRANSFER and (move := _event(log, index)):
-            yield move
+def _counted(rows: Array) -> Array:
+    """The place of each among those of its row."""
+    counts = pc.value_counts(rows).field("counts").to_pylist()
+    return pa.array(chain.from_iterable(map(range, counts)), pa.int64())
 
 
-def _own(one: Executed) -> Iterator[Move]:
-    """What the transaction itself sends along."""
-    value = one.value
-    match one.contract.type:
-        case "TransferContract":
-            yield from _native(value.owner_address, value.to_address, value.amount)
-        case "TransferAssetContract" if value.asset_name:
-            token = printable(value.asset_name)
-            yield from _native(value.owner_address, value.to_address, value.amount, token)
-        case "TriggerSmartContract" | "CreateSmartContract":
-            called = value.contract_address or one.info.contract_address
-            sun = value.new_contract.call_value if value.new_contract else value.call_value
-            yield from _native(value.owner_address, called, sun)
-            token = str(value.token_id or "")
-            yield from _native(value.owner_address, called, value.call_token_value, token)
+def _own(said: Said) -> tuple[pa.Table, pa.Table]:
+    """What the transactions themselves send along: TRX, and tokens."""
+    kind, amount = said["contract.type"], said["value.amount"]
+    calls = pc.is_in(kind, _CALLING)
+    called = pc.coalesce(filled(said["value.contract_address"]), said["info.contract_address"])
+    receiver = pc.if_else(calls, called, said["value.to_address"])
+    name = _address.spelled(filled(said["value.asset_name"]), printable)
+    number = said["value.token_id"].cast(pa.string())
+    none = pa.scalar(None, pa.int64())
+    transfers = pc.if_else(pc.equal(kind, "TransferContract"), amount, none)
+    named = pc.and_(pc.equal(kind, "TransferAssetContract"), pc.is_valid(name))
+    rows = pa.array(range(len(kind)), pa.int64())
+    sides = (rows, said["value.owner_address"], receiver)
+    return (
+        _native(*sides, pc.if_else(calls, sun_paid(said), transfers), pa.nulls(len(kind))),
+        _native(
+            *sides,
+            pc.if_else(calls, said["value.call_token_value"], pc.if_else(named, amount, none)),
+            pc.if_else(calls, pc.if_else(pc.equal(number, "0"), "", number), name),
+        ),
+    )
 
 
-def _inside(one: Executed) -> Iterator[Move]:
+def _inside(blocks: Sequence[RawBlock]) -> pa.Table:
     """What contracts sent along with the calls they made."""
-    for call in one.info.internal_transactions:
-        if call.rejected or call.note not in _MOVING_NOTES:
-            continue
-        for moved in call.call_value_info:
-            yield from _native(
-                call.caller_address, call.transfer_to_address, moved.call_value, moved.token_id
-            )
+    found, said = joined(blocks, "calls")
+    moving = pc.and_not(pc.is_in(said["note"], _MOVING_NOTES), said["rejected"])
+    calls = pc.list_parent_indices(said["moved.call_value"])
+    moved = _native(
+        of_transactions(found, said).take(calls),
+        said["caller_address"].take(calls),
+        said["transfer_to_address"].take(calls),
+        pc.if_else(moving.take(calls), said["moved.call_value"].flatten(), None),
+        said["moved.token_id"].flatten(),
+    )
+    return moved
 
 
-def _native(
-    sender: str | None, receiver: str | None, amount: int | None, token: str = ""
-) -> Iterator[Move]:
-    if amount is not None and amount > 0:
-        standard = "trc10" if token else "trx"
-        sender, receiver = _address.each((sender, receiver))
-        yield Move(standard, token or TRX, sender, receiver, str(amount))
+def _native(rows: Array, sender: Array, receiver: Array, amount: Array, token: Array) -> pa.Table:
+    """What the chain itself moves, where it is more than nothing."""
+    named = filled(token.cast(pa.string()))
+    moved = {
+        "row": rows,
+        "log_index": pa.nulls(len(rows), pa.int64()),
+        "standard": pc.if_else(pc.is_valid(named), "trc10", "trx"),
+        "token": pc.coalesce(named, TRX),
+        "sender": sender,
+        "receiver": receiver,
+        "token_id": pa.nulls(len(rows), pa.string()),
+        "value": amount.cast(pa.string()),
+    }
+    return pa.table(moved, _MOVED).filter(pc.fill_null(pc.greater(amount, 0), False))
 
 
-def _event(log: Log, index: int) -> Move | None:
+def _events(blocks: Sequence[RawBlock]) -> pa.Table:
     """TRC-20 and TRC-721 share the event; TRC-721 indexes its third parameter."""
-    if len(log.topics) == 3 and len(log.data) == _WORD:
-        standard, token_id, amount = "trc20", None, str(int(log.data, 16))
-    elif len(log.topics) == 4 and not log.data:
-        standard, token_id, amount = "trc721", str(int(log.topics[3], 16)), "1"
-    else:
-        return None
-    if not all(topic.startswith(_PADDING) for topic in log.topics[1:3]):
-        return None
-    sender, receiver = (_address.of_log(topic[len(_PADDING) :]) for topic in log.topics[1:3])
-    token = _address.of_log(log.address)
-    return Move(standard, token, sender, receiver, amount, token_id, index)
+    found, said = joined(blocks, "logs")
+    topic0, sender, receiver, third = topics(said).values()
+    size = pc.binary_length(said["data"])
+    addresses = pc.and_(pc.starts_with(sender, _PADDING), pc.starts_with(receiver, _PADDING))
+    trc721 = pc.and_(pc.is_valid(third), pc.equal(size, 0))
+    trc20 = pc.and_(pc.is_null(third), pc.equal(size, _WORD))
+    fits = pc.and_(pc.equal(topic0, TRANSFER), pc.and_(addresses, pc.or_(trc721, trc20)))
+    rows = pc.indices_nonzero(pc.fill_null(fits, False))
+    is_721 = trc721.take(rows)
+    ids = _decimals(third.take(rows))
+    moved = {
+        "row": of_transactions(found, said).take(rows),
+        "log_index": said["place"].take(rows),
+        "standard": pc.if_else(is_721, "trc721", "trc20"),
+        "token": _address.spelled(said["address"].take(rows), _address.of_log),
+        "sender": _of_topic(sender.take(rows)),
+        "receiver": _of_topic(receiver.take(rows)),
+        "token_id": ids,
+        "value": pc.if_else(is_721, "1", _decimals(filled(said["data"].take(rows)))),
+    }
+    return pa.table(moved, _MOVED)
+
+
+def _of_topic(words: Array) -> Array:
+    """The hex of addresses in topics, as elsewhere."""
+    return pc.utf8_replace_slice(words, 0, len(_PADDING), _address.PREFIX)
+
+
+def _decimals(words: Array) -> Array:
+    """Decimal text of words of hex; null where there is none."""
+    return pa.array(
+        [None if word is None else str(int(word, 16)) for word in words.to_pylist()], pa.string()
+    )
 
 
 DATASET = Dataset(
