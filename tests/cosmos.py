@@ -13,6 +13,7 @@ from typing import Any
 from chainflow.clients._cosmos_hashes import instant
 from chainflow.types import RawBlock
 from chainflow.wire import cosmos as wire
+from chainflow.wire.cosmos_columns import payload
 
 _DATA = Path(__file__).parent / "data" / "cosmos"
 Json = dict[str, Any]
@@ -111,7 +112,7 @@ def raw(block: Mapping[str, Any], results: Mapping[str, Any] | None) -> RawBlock
         hash=answer.block_id.hash,
         parent_hash=header.last_block_id.hash,
         time_ms=seconds * 1000 + nanoseconds // 10**6,
-        payload=wire.Payload(
+        payload=payload(
             answer.block_id,
             answer.block,
             None if results is None else wire.decode_results(texts[1]),

@@ -18,6 +18,7 @@ from chainflow.errors import (
 )
 from chainflow.types import BlockRange, RawBlock
 from chainflow.wire import cosmos as wire
+from chainflow.wire.cosmos_columns import payload
 
 if TYPE_CHECKING:
     import msgspec
@@ -131,7 +132,7 @@ def _whole(span: Span, height: int) -> RawBlock:
         hash=answer.block_id.hash.upper(),
         parent_hash=block.header.last_block_id.hash.upper(),
         time_ms=seconds * 1000 + nanoseconds // 10**6,
-        payload=wire.Payload(answer.block_id, block, results),
+        payload=payload(answer.block_id, block, results),
         size=sum(map(len, answers)),
     )
 

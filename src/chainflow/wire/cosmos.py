@@ -156,14 +156,6 @@ class Status(msgspec.Struct):
     sync_info: SyncInfo
 
 
-class Payload(msgspec.Struct, gc=False):
-    """What a RawBlock of this family carries; `results` is None where nobody needs them."""
-
-    block_id: BlockId
-    block: Block
-    results: Results | None
-
-
 _status = msgspec.json.Decoder(Status)
 
 

@@ -7,8 +7,7 @@ Source: cosmos/cosmos-sdk, proto/cosmos/tx/v1beta1/tx.proto; protobuf.dev, "Enco
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,16 +19,14 @@ Value = int | bytes
 _EMPTY: Sequence[Value] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Coin:
+class Coin(NamedTuple):
     """An amount of one denomination; digits as they stand."""
 
     denom: str
     amount: str
 
 
-@dataclass(frozen=True, slots=True)
-class Tx:
+class Tx(NamedTuple):
     """What a transaction says of itself; empty where it says nothing."""
 
     message_types: tuple[str, ...]

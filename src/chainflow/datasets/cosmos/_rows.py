@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import accumulate, chain
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
+import pyarrow as pa
 
-from chainflow.datasets._rows import Rows, rows
+from chainflow.datasets._rows import Rows, owned, pc, rows
+from chainflow.wire.cosmos_columns import SCHEMA
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Sequence
 
+    from chainflow.datasets._rows import Array
     from chainflow.types import RawBlock
-    from chainflow.wire.cosmos import Event, Results, TxResult
+    from chainflow.wire.cosmos import TxResult
 
-_BEGIN, _END, _FINALIZE, _TX = "begin_block", "end_block", "finalize_block", "tx"
+T = TypeVar("T")
 
 
 class Sent(NamedTuple):
@@ -26,13 +30,14 @@ class Sent(NamedTuple):
     result: TxResult
 
 
-class Happened(NamedTuple):
-    """An event, at its place in the block; of a transaction, the place of that too."""
+class Attribute(msgspec.Struct, gc=False):
+    """One fact of an event, as column `attributes` has it."""
 
-    place: int
-    source: str
-    event: Event
-    transaction: int | None
+    key: str | None
+    value: str | None
+
+
+_attributes = msgspec.json.Decoder(list[list[Attribute]])
 
 
 def transactions(blocks: Sequence[RawBlock]) -> Rows[Sent]:
@@ -40,38 +45,29 @@ def transactions(blocks: Sequence[RawBlock]) -> Rows[Sent]:
     return rows(blocks, _transactions)
 
 
-def events(blocks: Sequence[RawBlock], kinds: Collection[str] | None = None) -> Rows[Happened]:
-    """Events of the blocks, counted through each block in the order they happened.
+def events(blocks: Sequence[RawBlock]) -> tuple[Rows[int], dict[str, Array]]:
+    """Every event of the blocks: whose it is, and by column what `wire.cosmos_columns` has of it.
 
-    Args:
-        blocks: Fetched with their results.
-        kinds: The types of events to give; by default all. The others are counted as well.
+    `Rows.items` are the positions in the block; `transaction_hash` is beside the columns.
     """
-    return rows(blocks, lambda block: _events(block, kinds))
+    batches = [_fetched(block, block.payload.events) for block in blocks]
+    counts = [batch.num_rows for batch in batches]
+    places = list(chain.from_iterable(map(range, counts)))
+    found = pa.Table.from_batches(batches, SCHEMA)
+    said = {name: found[name].combine_chunks() for name in found.column_names}
+    own = Rows(blocks, places, owned(counts))
+    return own, {**said, "transaction_hash": _hashes(own, said["transaction_index"])}
 
 
-def count(results: Results) -> int:
-    """How many events a block has."""
-    lists = results.begin_block_events, results.end_block_events, results.finalize_block_events
-    own = sum(len(found) for found in lists if found)
-    return own + sum(len(result.events or ()) for result in results.txs_results or ())
+def attributes(events: pa.Table) -> list[list[Attribute]]:
+    """What stands in column `attributes` of rows of dataset `events`."""
+    texts: list[Any] = events["attributes"].to_pylist()
+    return _attributes.decode(f"[{','.join(texts)}]")
 
 
 def transaction_hash(raw: bytes) -> str:
     """A transaction's hash, as the chain's own tools write it."""
     return sha256(raw).hexdigest().upper()
-
-
-def hashes(found: Rows[Happened]) -> list[str | None]:
-    """The hash of the transaction that each event is of."""
-    known = [
-        [transaction_hash(raw) for raw in block.payload.block.data.txs or ()]
-        for block in found.blocks
-    ]
-    return [
-        None if one.transaction is None else known[owner][one.transaction]
-        for one, owner in zip(found.items, found.owners, strict=True)
-    ]
 
 
 def json(value: object) -> str:
@@ -80,42 +76,21 @@ def json(value: object) -> str:
 
 
 def _transactions(block: RawBlock) -> list[Sent]:
-    results = _results(block).txs_results or ()
+    results = _fetched(block, block.payload.results).txs_results or ()
     sent = block.payload.block.data.txs or ()
     return [Sent(i, raw, result) for i, (raw, result) in enumerate(zip(sent, results, strict=True))]
 
 
-def _events(block: RawBlock, kinds: Collection[str] | None) -> list[Happened]:
-    found: list[Happened] = []
-    start = 0
-    for source, part, transaction in _in_order(_results(block)):
-        found += [
-            Happened(place, source, event, transaction)
-            for place, event in enumerate(part, start)
-            if kinds is None or event.type in kinds
-        ]
-        start += len(part)
-    return found
+def _hashes(found: Rows[int], transaction_index: Array) -> Array:
+    """The hash of the transaction that each event is of; null for the block's own."""
+    sent = [block.payload.block.data.txs or () for block in found.blocks]
+    known = pa.array([transaction_hash(raw) for raws in sent for raw in raws], pa.string())
+    firsts = pa.array(accumulate(map(len, sent), initial=0), pa.int64())
+    of_block = firsts.take(pa.array(found.owners, pa.int64()))
+    return known.take(pc.add(of_block, transaction_index))
 
 
-def _in_order(results: Results) -> Iterator[tuple[str, Sequence[Event], int | None]]:
-    """Before the transactions, theirs, and after them; one list of 0.38 holds both ends."""
-    finalize = [(event, _ends(event)) for event in results.finalize_block_events or ()]
-    yield _BEGIN, results.begin_block_events or (), None
-    yield _FINALIZE, [event for event, ends in finalize if not ends], None
-    for place, result in enumerate(results.txs_results or ()):
-        yield _TX, result.events or (), place
-    yield _FINALIZE, [event for event, ends in finalize if ends], None
-    yield _END, results.end_block_events or (), None
-
-
-def _ends(event: Event) -> bool:
-    """Whether the event says that it happened after the transactions."""
-    return any(a.key == "mode" and a.value == "EndBlock" for a in event.attributes or ())
-
-
-def _results(block: RawBlock) -> Results:
-    results: Results | None = block.payload.results
-    if results is None:
+def _fetched(block: RawBlock, part: T | None) -> T:
+    if part is None:
         raise ValueError(f"height {block.height} was fetched without its results")
-    return results
+    return part

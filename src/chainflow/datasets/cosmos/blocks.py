@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from chainflow.datasets._columns import Values
     from chainflow.types import RawBlock
-    from chainflow.wire.cosmos import Payload
+    from chainflow.wire.cosmos_columns import Payload
 
 _HASHES = (
     "last_commit_hash",
@@ -85,7 +85,7 @@ def decode(blocks: Sequence[RawBlock]) -> pa.Table:
             [len(p.block.data.txs or ()) for p in found.items], pa.int64()
         ),
         "event_count": pa.array(
-            [None if r is None else _rows.count(r) for r in results], pa.int64()
+            [None if p.events is None else p.events.num_rows for p in found.items], pa.int64()
         ),
         "extra": _extra(found.items),
     }

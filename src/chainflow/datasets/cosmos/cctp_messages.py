@@ -10,24 +10,23 @@ Source: circlefin/noble-cctp (proto/circle/cctp/v1/events.proto, x/cctp/keeper).
 from __future__ import annotations
 
 from base64 import b64decode
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import pyarrow as pa
 
 from chainflow.datasets import _cctp
 from chainflow.datasets._cctp_pairs import pairs
-from chainflow.datasets._columns import table
-from chainflow.datasets.cosmos import _rows
-from chainflow.datasets.cosmos._text import READERS
+from chainflow.datasets._rows import pc
+from chainflow.datasets.cosmos import _events, _rows
 from chainflow.types import Dataset
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from chainflow.datasets._cctp import Event
+    from chainflow.datasets.cosmos._rows import Attribute
     from chainflow.types import RawBlock
-    from chainflow.wire.cosmos import Event as Emitted
 
 MODULE = "circle.cctp.v1"
 # A burn names its token by keccak-256 of the denomination.
@@ -43,32 +42,33 @@ def decode(blocks: Sequence[RawBlock]) -> pa.Table:
     Raises:
         MalformedAnswer: A text cannot stand in its column.
     """
-    found = _rows.events(blocks, _EVENTS)
+    return derive(_events.of(blocks))
+
+
+def derive(events: pa.Table) -> pa.Table:
+    """The burns and mints that events tell of, in their order."""
+    known = events.filter(pc.is_in(events["event_type"], pa.array(list(_EVENTS))))
+    heights, transactions, kinds = (
+        cast("list[Any]", known[name].to_pylist())
+        for name in ("height", "transaction_index", "event_type")
+    )
+    attributes = _rows.attributes(known)
     made = pairs(
-        range(len(found)),
-        transaction=lambda row: (found.owners[row], found.items[row].transaction),
-        read=lambda row: _event(row, found.items[row].event),
+        range(len(kinds)),
+        transaction=lambda row: (heights[row], transactions[row]),
+        read=lambda row: _event(row, kinds[row], attributes[row]),
         # The module's next release may say it otherwise.
         strange=(ValueError, KeyError, TypeError, OverflowError),
     )
-    moving = found.take([row for row, _ in made])
-    return table(
-        "cctp_messages",
-        COLUMNS,
-        moving,
-        {
-            "transaction_hash": _rows.hashes(moving),
-            "transaction_index": pa.array([one.transaction for one in moving.items], pa.int64()),
-            "log_index": pa.array([one.place for one in moving.items], pa.int64()),
-            **_cctp.arrays([said for _, said in made]),
-        },
-        READERS,
-    )
+    found = known.rename_columns(
+        ["log_index" if name == "event_index" else name for name in known.column_names]
+    ).take(pa.array([row for row, _ in made], pa.int64()))
+    said = _cctp.arrays([said for _, said in made])
+    return pa.table({c.name: said[c.name] if c.name in said else found[c.name] for c in COLUMNS})
 
 
-def _event(row: int, event: Emitted) -> Event | None:
-    said = {a.key: msgspec.json.decode(a.value) for a in event.attributes or () if a.value}
-    return _EVENTS[event.type or ""](row, said)
+def _event(row: int, kind: str, attributes: Sequence[Attribute]) -> Event | None:
+    return _EVENTS[kind](row, {a.key: msgspec.json.decode(a.value) for a in attributes if a.value})
 
 
 def _burn(row: int, said: Mapping[str | None, Any]) -> Event:
@@ -135,4 +135,6 @@ DATASET = Dataset(
     columns=COLUMNS,
     key=KEY,
     decode=decode,
+    source="events",
+    derive=derive,
 )

@@ -16,16 +16,15 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from chainflow.datasets import _transfers
-from chainflow.datasets._columns import table
-from chainflow.datasets.cosmos import _rows
-from chainflow.datasets.cosmos._text import READERS
+from chainflow.datasets._rows import pc
+from chainflow.datasets.cosmos import _events, _rows
 from chainflow.types import Dataset
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from chainflow.datasets.cosmos._rows import Attribute
     from chainflow.types import RawBlock
-    from chainflow.wire.cosmos import Event
 
 _COIN = re.compile(r"(0|[1-9][0-9]{0,77})([a-zA-Z][a-zA-Z0-9/:._-]{1,127})", flags=re.ASCII)
 _STANDARD = "bank"
@@ -43,42 +42,42 @@ def decode(blocks: Sequence[RawBlock]) -> pa.Table:
     Raises:
         MalformedAnswer: A text cannot stand in its column.
     """
-    found = _rows.events(blocks, ("transfer",))
+    return derive(_events.of(blocks))
+
+
+def derive(events: pa.Table) -> pa.Table:
+    """The transfers that events are, in their order."""
+    named = events.filter(pc.equal(events["event_type"], "transfer"))
     moved = [
-        (row, *one) for row, happened in enumerate(found.items) for one in _moved(happened.event)
+        (row, *one)
+        for row, attributes in enumerate(_rows.attributes(named))
+        for one in _moved(attributes)
     ]
     rows, places, senders, receivers, tokens, values = (
         zip(*moved, strict=True) if moved else ((),) * 6
     )
-    moving = found.take(rows)
-    return table(
-        "token_transfers",
-        COLUMNS,
-        moving,
-        {
-            "transaction_hash": _rows.hashes(moving),
-            "transaction_index": pa.array([one.transaction for one in moving.items], pa.int64()),
-            "log_index": pa.array([one.place for one in moving.items], pa.int64()),
-            "transfer_index": pa.array(places, pa.int64()),
-            "token_address": tokens,
-            "token_standard": [_STANDARD] * len(moving),
-            "operator_address": pa.nulls(len(moving), pa.string()),
-            "from_address": senders,
-            "to_address": receivers,
-            "token_id": pa.nulls(len(moving), pa.string()),
-            "value": values,
-        },
-        READERS,
-    )
+    found = named.rename_columns(
+        ["log_index" if name == "event_index" else name for name in named.column_names]
+    ).take(pa.array(rows, pa.int64()))
+    said = {
+        "transfer_index": pa.array(places, pa.int64()),
+        "token_address": pa.array(tokens, pa.string()),
+        "token_standard": pa.repeat(_STANDARD, len(moved)),
+        "operator_address": pa.nulls(len(moved), pa.string()),
+        "from_address": pa.array(senders, pa.string()),
+        "to_address": pa.array(receivers, pa.string()),
+        "token_id": pa.nulls(len(moved), pa.string()),
+        "value": pa.array(values, pa.string()),
+    }
+    return pa.table({c.name: said[c.name] if c.name in said else found[c.name] for c in COLUMNS})
 
 
-def _moved(event: Event) -> Sequence[Transfer]:
+def _moved(attributes: Sequence[Attribute]) -> Sequence[Transfer]:
     """The coins of a transfer; none where another module's event has its name."""
-    attributes = event.attributes or ()
-    said = {a.key: a.value for a in attributes if a.key in ("recipient", "sender", "amount")}
-    named = [a.key for a in attributes if a.key in said]
+    usual = [(a.key, a.value) for a in attributes if a.key in ("recipient", "sender", "amount")]
+    said = dict(usual)
     receiver, amount = said.get("recipient"), said.get("amount")
-    if not receiver or not amount or len(named) > len(said):
+    if not receiver or not amount or len(usual) > len(said):
         return ()
     coins = [_COIN.fullmatch(text) for text in amount.split(",")]
     return (
@@ -99,4 +98,6 @@ DATASET = Dataset(
     columns=COLUMNS,
     key=KEY,
     decode=decode,
+    source="events",
+    derive=derive,
 )
