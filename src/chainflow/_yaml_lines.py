@@ -60,8 +60,11 @@ def word(text: str) -> str:
     return text if re.fullmatch(r"[\w.-]{1,60}", text) else reprlib.repr(text)
 
 
-def read(path: Path) -> tuple[Located | None, list[Problem]]:
-    """A file's mapping and its problems; None when the file as a whole cannot be used."""
+def read(path: Path, only: str | None = None) -> tuple[Located | None, list[Problem]]:
+    """A file's mapping and its problems; None when the file as a whole cannot be used.
+
+    With `only`, the other chains' entries may be left out: then lines are not the file's.
+    """
     name = str(path)
     try:
         text = path.read_bytes().decode("utf-8-sig")
@@ -71,12 +74,34 @@ def read(path: Path) -> tuple[Located | None, list[Problem]]:
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         return None, [Problem(name, line, (), f"byte {error.start} is not UTF-8 (expected UTF-8)")]
-    reading = _Reading(name, text)
+    reading = _Reading(name, excerpt(text, only) if only else text)
     try:
         root = reading.root()
     except _UnusableError as unusable:
         return None, [*reading.problems, unusable.problem]
     return root, reading.problems
+
+
+def excerpt(text: str, name: str) -> str:
+    """A registry's text without the entries of other chains; all of it where that is not plain.
+
+    Plain is: `chains:` in a line of its own, and the entry below a line that begins with its name,
+    indented as the first entry is, without an alias.
+    """
+    section = re.search(r"(?:\A|\n)chains:[ \t]*(?:#.*)?\r?(?=\n)", text)
+    first = section and re.compile(r"\n +(?=\w)").search(text, section.end())
+    if not (section and first):
+        return text
+    indent = len(first[0]) - 1
+    start = text.find(f"{first[0]}{name}:", first.start())
+    if start < 0 or text.find(f"{first[0]}{name}:", start + 1) >= 0:
+        return text
+    end = re.compile(rf"\n {{0,{indent}}}(?=[^\s#])").search(text, start + 1)
+    rest = re.compile(r"\n(?=[^\s#])").search(text, section.end())
+    entry = text[start : end.start() if end else None]
+    if re.search(r"[:,\[-]\s*\*\w", entry) or (rest and rest.start() < start):
+        return text
+    return text[: first.start()] + entry + (text[rest.start() :] if rest else "\n")
 
 
 def merge(lower: Located, upper: Located) -> Located:

@@ -17,7 +17,7 @@ from chainflow._airflow import BACKOFF
 from chainflow.errors import RegistryError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from airflow.sdk import XComArg
@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 # Heights drive the plan, not dates: Airflow only wants to know from when on it may run.
 _START = datetime(2025, 1, 1, tzinfo=UTC)
+_INGEST = "ingest_"
 # What cron can hold evenly, in minutes: divisors of the hour, then of the day.
 _INTERVALS = (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30, 60, 120, 180, 240, 360, 480, 720, 1440)
 _RETRIES = {
@@ -39,10 +40,12 @@ _RETRIES = {
 # An hour of five-minute runs, each with its retries: a dead chain stops costing slots and alerts.
 _FAILED_RUNS = 12
 _SHORT = timedelta(minutes=5)
+_EVEN_SKIPPED = {"trigger_rule": "none_failed"}
 # How a mapped task is called in the UI.
 _RANGE = "[{{ task.op_kwargs['start'] }}, {{ task.op_kwargs['stop'] }})"
-# A planned task is meant to take two minutes; this is a hung node.
+# A planned task is meant to take five minutes; this is a hung node.
 _LONG = timedelta(hours=1)
+_DAY = timedelta(days=1)
 # An audit reads many rows: so many chains at a time leave the store to those who merge.
 _AUDITS = 2
 
@@ -83,9 +86,8 @@ def cron(chain: Chain) -> str:
 
 def ingest_dag(chain: Chain) -> DAG:
     """The DAG that follows one chain: observe, plan, ingest each planned range, report."""
-    entry = tasks.snapshot(chain)
     with DAG(
-        dag_id=f"ingest_{chain.name}",
+        dag_id=f"{_INGEST}{chain.name}",
         description=chain.description or f"{chain.name}: from its nodes into the store",
         schedule=cron(chain),
         start_date=_START,
@@ -97,8 +99,8 @@ def ingest_dag(chain: Chain) -> DAG:
         doc_md=_doc(chain),
         auto_register=False,
     ) as dag:
-        observed = _step(tasks.observe, entry, pool=chain.pool)
-        planned = _step(tasks.plan, entry, observed)
+        observed = _step(tasks.observe, of=chain, pool=chain.pool)
+        planned = _step(tasks.plan, observed, of=chain)
         # Each planned batch is the arguments of one task.
         ingested = PythonOperator.partial(
             **_called(tasks.ingest),
@@ -109,14 +111,14 @@ def ingest_dag(chain: Chain) -> DAG:
             outlets=[tasks.asset(chain.name, dataset) for dataset in chain.datasets],
         ).expand(op_kwargs=planned)
         # Nothing to ingest skips the mapped task, and is still worth a line.
-        _step(tasks.report, chain.name, planned, ingested.output, trigger_rule="none_failed")
+        _step(tasks.report, observed, planned, ingested.output, of=chain, **_EVEN_SKIPPED)
     # After the tasks: each would carry a copy, which a parse of many chains feels.
-    dag.params.update(_params(chain))
+    dag.params.update(_params(chain.datasets))
     return dag
 
 
-def heights_dag(chains: Mapping[str, Chain]) -> DAG:
-    """The DAG that asks all nodes for their heights once a minute."""
+def heights_dag(file: Path) -> DAG:
+    """The DAG that asks the nodes of a DAG file's registry for their heights once a minute."""
     with DAG(
         dag_id="heights",
         description="Heights of all chains, for the lag table",
@@ -130,30 +132,31 @@ def heights_dag(chains: Mapping[str, Chain]) -> DAG:
         " not answer is recorded as such and delays nobody.",
         auto_register=False,
     ) as dag:
-        entries = [tasks.snapshot(chain) for chain in chains.values()]
-        _step(tasks.heights, entries)
+        _step(tasks.heights, of=file)
     return dag
 
 
-def housekeeping_dag() -> DAG:
-    """The DAG that drops what has expired, once a day."""
+def housekeeping_dag(file: Path) -> DAG:
+    """The DAG that drops what has expired and makes indexes that are new, once a day."""
     with DAG(
         dag_id="housekeeping",
-        description="Drops staging tables of failed batches and height samples once they expire",
+        description="Drops what has expired, makes indexes that the registry newly asks for",
         schedule="17 3 * * *",
         start_date=_START,
         catchup=False,
         max_active_runs=1,
         default_args={"owner": "chainflow", "execution_timeout": _LONG, **_RETRIES},
         tags={"chainflow"},
-        doc_md="A batch whose checks failed leaves its staging tables for a week, to be looked at.",
+        doc_md="A batch whose checks failed leaves its staging tables for a week, to be looked at."
+        " Indexes are made beside whoever reads and merges, which on large tables takes hours.",
         auto_register=False,
     ) as dag:
         _step(tasks.housekeeping)
+        _step(tasks.index, of=file, execution_timeout=_DAY)
     return dag
 
 
-def audit_dag(chains: Mapping[str, Chain]) -> DAG:
+def audit_dag(file: Path) -> DAG:
     """The DAG that looks again at what is merged: of each chain, an hour's share of its days."""
     with DAG(
         dag_id="audit",
@@ -170,49 +173,57 @@ def audit_dag(chains: Mapping[str, Chain]) -> DAG:
         " again. Table `chainflow.audit_log` has what was looked at and what failed.",
         auto_register=False,
     ) as dag:
-        entries = [{"chain": tasks.snapshot(c)} for c in chains.values() if _audited(c)]
+        names = _step(tasks.audited, of=file)
         PythonOperator.partial(
-            **_called(tasks.audit),
+            **_called(tasks.audit, file),
             max_active_tis_per_dag=_AUDITS,
-            map_index_template="{{ task.op_kwargs['chain']['name'] }}",
-        ).expand(op_kwargs=entries)
+            map_index_template="{{ task.op_kwargs['chain'] }}",
+        ).expand(op_kwargs=names)
     return dag
 
 
-def _audited(chain: Chain) -> bool:
-    return chain.status == "live" and chain.audit_days > 0
-
-
-def _step(function: Callable[..., Any], *arguments: object, **options: Any) -> XComArg:  # noqa: ANN401 - Airflow's
-    """What a function returns, as a task; an argument may be what another returns.
+def _step(
+    function: Callable[..., Any],
+    *arguments: XComArg,
+    of: object = None,
+    **options: Any,  # noqa: ANN401 - Airflow's
+) -> XComArg:
+    """What a function returns, as a task; an argument is what another task returns.
 
     An operator, not a decorated function: that takes twice the time to parse.
     """
-    return PythonOperator(**_called(function), op_args=arguments, **options).output
+    return PythonOperator(**_called(function, of), op_args=arguments, **options).output
 
 
-def _called(function: Callable[..., Any]) -> dict[str, Any]:
-    return {"task_id": function.__name__, "python_callable": function}
+def _called(function: Callable[..., Any], of: object = None) -> dict[str, Any]:
+    """A function as a task, with its first argument, which each process takes from its own parse.
+
+    Among the operator's arguments, Airflow would look into it at each parse, and render it as
+    templates before each call.
+    """
+    called = function if of is None else partial(function, of)
+    return {"task_id": function.__name__, "python_callable": called}
 
 
 def _built(file: Path) -> tuple[dict[str, DAG], list[str]]:
-    found = registry.load_tolerant(*registry.find(file))
-    builders: dict[str, Callable[[], DAG]] = {
-        f"ingest_{chain.name}": partial(ingest_dag, chain)
-        for chain in found.chains.values()
-        if chain.status == "live"
-    }
-    builders |= {
-        "audit": partial(audit_dag, found.chains),
-        "heights": partial(heights_dag, found.chains),
-        "housekeeping": housekeeping_dag,
-    }
     asked = get_parsing_context().dag_id
+    builders: dict[str, Callable[[], DAG]] = {
+        "audit": partial(audit_dag, file),
+        "heights": partial(heights_dag, file),
+        "housekeeping": partial(housekeeping_dag, file),
+    }
+    problems: list[str] = []
+    if asked in builders:
+        builders = {asked: builders[asked]}
+    elif asked is not None:
+        chain = registry.load_one(asked.removeprefix(_INGEST), *registry.find(file))
+        builders = _followed([chain] if chain else [])
+    else:
+        found = registry.load_tolerant(*registry.find(file))
+        problems += found.problems
+        builders |= _followed(found.chains.values())
     built: dict[str, DAG] = {}
-    problems = list(found.problems)
     for dag_id, build in builders.items():
-        if asked not in (None, dag_id):
-            continue
         try:
             built[dag_id] = build()
         except Exception as error:  # whatever it is, it must not take the other DAGs down
@@ -221,12 +232,17 @@ def _built(file: Path) -> tuple[dict[str, DAG], list[str]]:
     return built, problems
 
 
+def _followed(chains: Iterable[Chain]) -> dict[str, Callable[[], DAG]]:
+    live = (chain for chain in chains if chain.status == "live")
+    return {f"{_INGEST}{chain.name}": partial(ingest_dag, chain) for chain in live}
+
+
 def _steps(first: int, last: int, step: int) -> str:
     """A field of cron: every step-th value from the first on."""
     return "*" if step == 1 else f"{first}-{last}/{step}"
 
 
-def _params(chain: Chain) -> dict[str, Param]:
+def _params(datasets: tuple[str, ...]) -> dict[str, Param]:
     """What a person may ask of one run; left alone, the run takes what is next."""
     return {
         "from": Param(
@@ -244,8 +260,8 @@ def _params(chain: Chain) -> dict[str, Param]:
         "datasets": Param(
             [],
             type="array",
-            items={"type": "string", "enum": list(chain.datasets)},
-            examples=list(chain.datasets),
+            items={"type": "string", "enum": list(datasets)},
+            examples=list(datasets),
             description="Datasets to ingest. Empty: all of the chain.",
         ),
         "re_ingest": Param(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pkgutil
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,13 +16,17 @@ if TYPE_CHECKING:
 
 @cache
 def names(room: str) -> tuple[str, ...]:
-    """Public module names in a room such as `clients` or `datasets.evm`, sorted; maybe none."""
+    """Public module names in a room such as `clients` or `datasets.evm`, sorted; maybe none.
+
+    The room is looked into and not imported: a parse of DAGs has no use for its code.
+    """
     try:
-        package = import_module(f"chainflow.{room}")
+        found = find_spec(f"chainflow.{room}")
     except ModuleNotFoundError:
-        return ()
+        found = None
+    folders = found.submodule_search_locations if found else None
     return tuple(
-        sorted(m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_"))
+        sorted(m.name for m in pkgutil.iter_modules(folders or ()) if not m.name.startswith("_"))
     )
 
 

@@ -14,9 +14,9 @@ from chainflow.types import Batch, BlockRange, Chain, Costs, Heights
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-# A task instance costs Airflow 0.1 s and each dependency edge about 1 s: beside two minutes that is
-# little, and a killed worker or a deploy still loses little time.
-TASK_SECONDS = 120.0
+# A run costs Airflow ten to fifteen seconds beside its work: a twentieth of five minutes. A killed
+# worker or a deploy loses the slice it was at, no more: each is merged as it comes.
+TASK_SECONDS = 300.0
 # A task merges slice by slice, so this bounds its traffic and what it writes, not its memory.
 TASK_BYTES = 4 * 1024**3
 # A block costs at least this; an empty measurement would else ask for every height at once.

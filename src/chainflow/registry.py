@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from functools import reduce
+from functools import cache, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from chainflow import lookup
-from chainflow._entry import NAME, Confirmations, Entry, File, nearest, wrong
+from chainflow._entry import NAME, Confirmations, Entry, nearest, wrong
 from chainflow._yaml_lines import Located, Problem, merge, read, word
 from chainflow.errors import RegistryError, UnknownChain
 from chainflow.types import Chain
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _VARIABLE = "CHAINFLOW_REGISTRY"
 _FILE = "chains.yaml"
+_SECTIONS = ("defaults", "chains")
 # A chain's name is its schema in PostgreSQL; these are taken, and so is every pg_ name.
 _RESERVED = frozenset({"chainflow", "staging", "public", "information_schema"})
 _NEEDED = ("family", "blocks_per_minute", "endpoints")
@@ -67,8 +68,22 @@ def load_tolerant(*paths: Path | str) -> Registry:
 
     What is wrong with a file as a whole, or with what its chains share, leaves no chain.
     """
-    paths = paths or find()
-    layers, problems = _layers([Path(path) for path in paths])
+    return _loaded([Path(path) for path in paths or find()])
+
+
+def load_one(name: str, *paths: Path | str) -> Chain | None:
+    """The chain of that name, as `load_tolerant` has it; None where it has none.
+
+    A task needs only its own: in a file that is plainly laid out the other entries are not even
+    read, and what is wrong with them does not matter.
+    """
+    files = [Path(path) for path in paths or find()]
+    chain = _loaded(files, only=name).chains.get(name)
+    return chain or _loaded(files).chains.get(name)
+
+
+def _loaded(paths: Sequence[Path], only: str | None = None) -> Registry:
+    layers, problems = _layers(paths, only)
     if len(layers) < len(paths):
         return Registry({}, _lines(paths, problems))
     root = reduce(merge, layers)
@@ -108,22 +123,24 @@ def find(beside: Path | None = None) -> tuple[Path, ...]:
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of chains.yaml, for editors; chains.schema.json holds it."""
+    from chainflow._file import File  # nothing else needs it
+
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **File.model_json_schema()}
 
 
-def _layers(paths: Sequence[Path]) -> tuple[list[Located], list[Problem]]:
+def _layers(paths: Sequence[Path], only: str | None) -> tuple[list[Located], list[Problem]]:
     layers: list[Located] = []
     problems: list[Problem] = []
     for path in paths:
-        layer, found = read(path)
+        layer, found = read(path, only)
         problems += found
         layers += [layer] if layer else []
     return layers, problems
 
 
-def _lines(paths: Sequence[Path | str], problems: Sequence[Problem]) -> tuple[str, ...]:
+def _lines(paths: Sequence[Path], problems: Sequence[Problem]) -> tuple[str, ...]:
     """A line for each problem once, by file as given and line."""
-    order = {str(Path(path)): at for at, path in enumerate(paths)}
+    order = {str(path): at for at, path in enumerate(paths)}
     ranked = sorted(problems, key=lambda problem: (order[problem.path], problem.line))
     return tuple(dict.fromkeys(map(str, ranked)))
 
@@ -139,12 +156,11 @@ def _problem(at: Located, message: str) -> Problem:
 
 
 def _strangers(root: Located) -> list[Problem]:
-    known = tuple(File.model_fields)
-    expected = " or ".join(known)
+    expected = " or ".join(_SECTIONS)
     return [
-        _problem(item, wrong("unknown key", expected, key, known))
+        _problem(item, wrong("unknown key", expected, key, _SECTIONS))
         for key, item in root.value.items()
-        if key not in known
+        if key not in _SECTIONS
     ]
 
 
@@ -175,9 +191,14 @@ def _name_problems(name: str) -> Iterator[str]:
             "is no name for a chain",
             "at most 41 lower-case letters, digits and _, beginning with a letter",
         )
-    taken = {*_RESERVED, *map(lookup.schema, lookup.names("datasets"))}
+    taken = {*_RESERVED, *_schemas(lookup.names("datasets"))}
     if name in taken or name.startswith("pg_"):
         yield wrong("is a reserved name", f"none of {', '.join(sorted(taken))}, nor pg_…")
+
+
+@cache
+def _schemas(families: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(map(lookup.schema, families))
 
 
 def _frozen(name: str, entry: Entry) -> Chain:
@@ -186,7 +207,7 @@ def _frozen(name: str, entry: Entry) -> Chain:
     given = entry.model_dump(exclude={"finality"}, exclude_unset=True)
     depth = finality.confirmations if isinstance(finality, Confirmations) else 0
     tag = finality if isinstance(finality, str) and finality != "head" else None
-    for key in ("endpoints", "datasets", "tags"):
+    for key in ("endpoints", "datasets", "indexes", "tags"):
         given[key] = tuple(getattr(entry, key))
     given = {"family": "", "chain_id": None, "blocks_per_minute": 0.0, **given}
     return Chain(name=name, finality_tag=tag, confirmations=depth, **given)
@@ -282,6 +303,7 @@ def _message(at: Located, kind: str, text: str) -> str:
         "status": ("live", "retired"),
         "finality": ("finalized", "safe", "head"),
         "verify": ("roots", "hashes", "none"),
+        "indexes": ("hash", "address", "time"),
     }
     given = at.value if isinstance(at.value, str) else ""
     return wrong(f"is {_shown(at)}", str(fields[key].title), given, legal.get(key, ()))

@@ -9,11 +9,13 @@ from __future__ import annotations
 import logging
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from airflow.sdk import Asset, Connection
+from airflow import sdk
+from airflow.sdk import Asset
 
-from chainflow._airflow import AirflowFailException, AirflowNotFoundException
+from chainflow._airflow import AirflowFailException, AirflowNotFoundException, run_again
 from chainflow.errors import (
     DamageFound,
     InputError,
@@ -25,6 +27,7 @@ from chainflow.types import Batch, BlockRange, Chain, Heights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from sqlalchemy.engine import Engine
 
@@ -90,16 +93,16 @@ def _as_airflow_errors() -> Iterator[None]:
 
 
 @_as_airflow_errors()
-def observe(chain: dict[str, Any]) -> dict[str, int | None]:
+def observe(chain: Chain) -> dict[str, int | None]:
     """Ask the chain's node for its heights and keep them."""
     from chainflow import poll
 
-    return asdict(poll.observe(_store(), restored(chain), _connection))
+    return asdict(poll.observe(_store(), chain, _connection))
 
 
 @_as_airflow_errors()
 def plan(
-    chain: dict[str, Any],
+    chain: Chain,
     observed: dict[str, Any],
     params: Mapping[str, Any] | None = None,
     run_id: str | None = None,
@@ -114,26 +117,27 @@ def plan(
     """
     from chainflow import pipeline
 
-    entry, heights = restored(chain), Heights(**observed)
-    wanted = _wanted(entry, heights, params or {})
+    heights = Heights(**observed)
+    wanted = _wanted(chain, heights, params or {})
     store = _store()
-    replaced = pipeline.settle(store, entry, heights, _connection, run_id=run_id or "")
+    replaced = pipeline.settle(store, chain, heights, _connection, run_id=run_id or "")
     if wanted is None:
-        batches = pipeline.next_batches(store, entry, heights)
+        batches = pipeline.next_batches(store, chain, heights)
     else:
         again = bool(params and params["re_ingest"])
-        batches = pipeline.manual_batches(store, entry, wanted.blocks, wanted.datasets)
-        batches = batches if again else _missing(store, entry, wanted, batches)
+        batches = pipeline.manual_batches(store, chain, wanted.blocks, wanted.datasets)
+        batches = batches if again else _missing(store, chain, wanted, batches)
     if len(batches) > _MOST_TASKS:
         raise InputError(
-            f"{entry.name}: {len(batches)} tasks in one run (expected at most {_MOST_TASKS}); "
+            f"{chain.name}: {len(batches)} tasks in one run (expected at most {_MOST_TASKS}); "
             "ask for a shorter range"
         )
     ranges = ", ".join(f"{batch.blocks}" for batch in batches[:10])
-    log.info("planned chain=%s tasks=%d ranges=%s", entry.name, len(batches), ranges or "none")
+    log.info("planned chain=%s tasks=%d ranges=%s", chain.name, len(batches), ranges or "none")
+    entry = snapshot(chain)
     return [
         Planned(
-            chain=chain,
+            chain=entry,
             start=batch.blocks.start,
             stop=batch.blocks.stop,
             datasets=list(batch.datasets),
@@ -193,19 +197,29 @@ def ingest(
     )
 
 
-def report(chain: str, planned: list[Planned], ingested: Sequence[Ingested] | None) -> Ingested:
-    """The totals of the run, told in its log."""
-    done = list(ingested or ())
-    datasets = sorted({dataset for part in done for dataset in part["rows"]})
-    total = Ingested(
-        blocks=sum(part["blocks"] for part in done),
-        rows={name: sum(part["rows"].get(name, 0) for part in done) for name in datasets},
-        bytes=sum(part["bytes"] for part in done),
-        seconds=round(sum(part["seconds"] for part in done), 3),
-    )
+@_as_airflow_errors()
+def report(
+    chain: Chain,
+    observed: dict[str, Any],
+    planned: list[Planned],
+    ingested: Sequence[Ingested] | None,
+    params: Mapping[str, Any] | None = None,
+    ti: Any = None,  # noqa: ANN401 - Airflow's
+) -> Ingested:
+    """The totals of the run, told in its log; a chain that is still behind runs again at once.
+
+    Args:
+        chain: The entry as the registry has it now.
+        observed: Heights, as `observe` returned them.
+        planned: What `plan` returned.
+        ingested: What each `ingest` returned; None where there was none.
+        params: The run's own; one that asked for a range is done.
+        ti: This task instance.
+    """
+    total = _total(ingested or ())
     log.info(
         "reported chain=%s tasks=%d blocks=%d rows=%d bytes=%d task_seconds=%.1f%s",
-        chain,
+        chain.name,
         len(planned),
         total["blocks"],
         sum(total["rows"].values()),
@@ -213,15 +227,36 @@ def report(chain: str, planned: list[Planned], ingested: Sequence[Ingested] | No
         total["seconds"],
         "" if planned else ": nothing was missing up to the target",
     )
+    if total["blocks"] and _wanted_nothing(params or {}) and _behind(chain, Heights(**observed)):
+        ti.xcom_push(key="return_value", value=total)
+        raise run_again(ti.dag_id, f"behind__{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}")
     return total
 
 
+def _total(done: Sequence[Ingested]) -> Ingested:
+    datasets = sorted({dataset for part in done for dataset in part["rows"]})
+    return Ingested(
+        blocks=sum(part["blocks"] for part in done),
+        rows={name: sum(part["rows"].get(name, 0) for part in done) for name in datasets},
+        bytes=sum(part["bytes"] for part in done),
+        seconds=round(sum(part["seconds"] for part in done), 3),
+    )
+
+
+def _behind(chain: Chain, heights: Heights) -> bool:
+    """Whether the heights that a run began with are not all merged at its end."""
+    from chainflow import pipeline
+
+    return bool(pipeline.next_batches(_store(), chain, heights))
+
+
 @_as_airflow_errors()
-def heights(chains: list[dict[str, Any]]) -> dict[str, int]:
+def heights(file: Path) -> dict[str, int]:
     """Ask the nodes of all chains at once and keep what each said, or why it did not."""
     from chainflow import poll
 
-    found = poll.observe_all(_store(), [restored(chain) for chain in chains], _connection)
+    chains = list(_registry(file).values())
+    found = poll.observe_all(_store(), chains, _connection)
     failed = {name: seen for name, seen in found.items() if isinstance(seen, str)}
     for name, reason in failed.items():
         log.warning("not observed chain=%s reason=%s", name, reason)
@@ -238,24 +273,61 @@ def housekeeping() -> None:
 
 
 @_as_airflow_errors()
-def audit(chain: dict[str, Any], run_id: str | None = None) -> dict[str, int]:
+def index(file: Path) -> list[str]:
+    """Make the indexes that entries ask for and tables with rows lack; their names."""
+    from chainflow import datasets
+    from chainflow.store import indexes
+
+    store = _store()
+    return [
+        made
+        for chain in _registry(file).values()
+        if chain.indexes
+        for made in indexes.add(store, chain, datasets.get(chain.family, chain.datasets))
+    ]
+
+
+def audited(file: Path) -> list[dict[str, str]]:
+    """The arguments of one `audit` for each chain whose merged heights are to be looked at."""
+    return [
+        {"chain": chain.name}
+        for chain in _registry(file).values()
+        if chain.status == "live" and chain.audit_days > 0
+    ]
+
+
+@_as_airflow_errors()
+def audit(file: Path, chain: str, run_id: str | None = None) -> dict[str, int]:
     """Look at the chain's next share of merged heights; what fails is for a person to decide on.
 
     Args:
-        chain: The chain's entry.
+        file: The DAG file, whose registry has the chain.
+        chain: The chain's name.
         run_id: The run's; it goes to the log of audits.
 
     Raises:
         DamageFound: With tables, checks and ranges, and the command that repairs them.
     """
     from chainflow import audit as audits
-    from chainflow import checks
+    from chainflow import checks, registry
 
-    entry, store = restored(chain), _store()
+    entry, store = registry.load_one(chain, *registry.find(file)), _store()
+    if entry is None:
+        raise InputError(
+            f"{chain}: its entry left the registry, or has errors, since the run began"
+        )
     looks = [
         look
-        for blocks in audits.share(store, entry)
-        for look in audits.looks(store, entry, blocks, run_id=run_id or "", shared=True)
+        for share in audits.share(store, entry)
+        for blocks, asked in audits.divided(share, entry.audit_node_percent)
+        for look in audits.looks(
+            store,
+            entry,
+            blocks,
+            connection=_connection if asked else None,
+            run_id=run_id or "",
+            shared=True,
+        )
     ]
     heights = sum(look.merged for look in looks)
     findings = checks.joined(finding for look in looks for finding in look.findings)
@@ -266,6 +338,13 @@ def audit(chain: dict[str, Any], run_id: str | None = None) -> dict[str, int]:
             " what fails again"
         )
     return {"heights": heights}
+
+
+def _registry(file: Path) -> Mapping[str, Chain]:
+    """The good chains of the registry that belongs to a DAG file."""
+    from chainflow import registry
+
+    return registry.load_tolerant(*registry.find(file)).chains
 
 
 def _store() -> Engine:
@@ -284,7 +363,7 @@ def _connection(conn_id: str) -> str:
         UnknownConnection: Airflow has none of that id.
     """
     try:
-        return str(Connection.get(conn_id).get_uri())
+        return str(sdk.Connection.get(conn_id).get_uri())
     except AirflowNotFoundException:
         raise UnknownConnection(f"Airflow has no connection {conn_id!r}") from None
 
@@ -293,9 +372,9 @@ def _wanted(chain: Chain, heights: Heights, params: Mapping[str, Any]) -> Batch 
     """What the run's params ask for; None if they leave it to the plan."""
     from chainflow.plan import target
 
-    low, stop, datasets = (params.get(key) for key in ("from", "to", "datasets"))
-    if low is None and stop is None and not datasets and not params.get("re_ingest"):
+    if _wanted_nothing(params):
         return None
+    low, stop, datasets = (params.get(key) for key in ("from", "to", "datasets"))
     if params.get("re_ingest") and (low is None or stop is None):
         raise InputError(f"{chain.name}: re_ingest needs both from and to")
     highest = target(chain, heights)
@@ -307,6 +386,11 @@ def _wanted(chain: Chain, heights: Heights, params: Mapping[str, Any]) -> Batch 
             "higher blocks are not final yet)"
         )
     return Batch(BlockRange(low, stop), tuple(datasets or chain.datasets))
+
+
+def _wanted_nothing(params: Mapping[str, Any]) -> bool:
+    asked = params.get("from"), params.get("to")
+    return asked == (None, None) and not params.get("datasets") and not params.get("re_ingest")
 
 
 def _missing(

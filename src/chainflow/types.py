@@ -82,6 +82,7 @@ class Chain:
     verify: Verify = "roots"
     max_reorg_blocks: int = 512
     audit_days: int = 30
+    audit_node_percent: float = 0.0
     indexes: tuple[IndexKind, ...] = ()
     max_requests_per_second: float | None = None
     cross_check_blocks: int | None = None

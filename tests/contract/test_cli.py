@@ -246,6 +246,17 @@ def test_outdated_store_tells_the_remedy(terminal: Terminal, engine: Engine) -> 
     assert terminal.run("heights").code == 0
 
 
+def test_db_index_makes_what_the_registry_asks_for_now(terminal: Terminal) -> None:
+    """Of tables that have rows, once; a chain without tables or words has nothing to be made."""
+    terminal.run("sync", "ethereum", "--to", str(terminal.first + 3))
+    assert terminal.run("db", "index") == Outcome(0, "", "")
+    terminal.change(indexes=["hash"])
+    made = terminal.run("db", "index", "ethereum")
+    assert "ethereum.blocks_by_block_hash" in made.out.splitlines()
+    assert terminal.run("db", "index") == Outcome(0, "", "")
+    assert terminal.run("db", "index", "etherium").code == 2
+
+
 def test_heights_shows_the_table_of_the_talk(terminal: Terminal) -> None:
     """Humanised heights, the rate with one decimal and /min, and the state, for every chain."""
     terminal.run("sync", "ethereum")

@@ -55,7 +55,9 @@ def fifth_family(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The family's files beside the others'."""
     for room in ROOMS:
         part = room.__name__.rpartition(".")[2]
-        monkeypatch.setattr(room, "__path__", [*room.__path__, str(FOLDER / part)])
+        folders = [*room.__path__, str(FOLDER / part)]
+        monkeypatch.setattr(room, "__path__", folders)
+        monkeypatch.setattr(room.__spec__, "submodule_search_locations", folders)
     lookup.names.cache_clear()
     yield
     lookup.names.cache_clear()

@@ -23,6 +23,7 @@ from chainflow import datasets
 from chainflow.clients import _tron_proof as proof
 from chainflow.store import batch, database, tables
 from chainflow.types import BlockRange, Chain, Dataset
+from chainflow.wire import tron as wire
 from tests import small, tron
 
 Row = dict[str, Any]
@@ -242,7 +243,7 @@ def assert_as_recorded(recorded: tron.Recorded, found: Tables) -> None:
 def decoded(recorded: tron.Recorded) -> Tables:
     """The rows of a recording, as the client would have handed it over."""
     block = recorded.raw()
-    proof.check_block(block.payload.block, block.height)
+    proof.check_block(wire.decode_block(json.dumps(recorded.block).encode()), block.height)
     return {d.name: arrow_rows(d, d.decode([block])) for d in DATASETS}
 
 

@@ -105,7 +105,7 @@ def test_ingest_dag_is_a_straight_line() -> None:
     dag: Any = factory.ingest_dag(CHAIN)
     line = {task.task_id: sorted(task.downstream_task_ids) for task in dag.tasks}
     assert line == {
-        "observe": ["plan"],
+        "observe": ["plan", "report"],
         "plan": ["ingest", "report"],
         "ingest": ["report"],
         "report": [],
@@ -113,19 +113,16 @@ def test_ingest_dag_is_a_straight_line() -> None:
     assert dag.get_task("report").trigger_rule == "none_failed"
 
 
-def test_audit_dag_maps_one_task_over_the_chains_that_want_one() -> None:
-    """A chain that is retired, or never to be looked at again, has none; and there may be none."""
-    chains = {
-        "ethereum": CHAIN,
-        "gone": replace(CHAIN, name="gone", status="retired"),
-        "never": replace(CHAIN, name="never", audit_days=0),
-    }
-    dag: Any = factory.audit_dag(chains)
-    (task,) = dag.tasks
-    assert task.expand_input.value == {"op_kwargs": [{"chain": tasks.snapshot(CHAIN)}]}
-    assert task.partial_kwargs["max_active_tis_per_dag"] == 2
+def test_audit_dag_maps_one_task_over_the_chains_that_want_one(
+    registry_beside: Callable[[str], Path],
+) -> None:
+    """Which they are is asked when it runs: the DAG is the same whatever the registry holds."""
+    file = registry_beside("")
+    dag: Any = factory.audit_dag(file)
+    line = {task.task_id: sorted(task.downstream_task_ids) for task in dag.tasks}
+    assert line == {"audited": ["audit"], "audit": []}
+    assert dag.get_task("audit").partial_kwargs["max_active_tis_per_dag"] == 2
     assert dag.schedule == "41 * * * *"
-    assert factory.audit_dag({}).dag_id == "audit"
 
 
 def test_doc_tells_the_chains_facts_and_no_path_of_an_endpoint() -> None:
@@ -235,3 +232,14 @@ def test_dags_in_a_task_are_the_tasks_own(
     file = registry_beside("chains:\n" + GOOD.format("one") + GOOD.format("two"))
     monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", asked)
     assert set(factory.dags(file)) == {asked}
+
+
+@pytest.mark.parametrize("asked", ["ingest_gone", "ingest_none", "ingest_bad", "else"])
+def test_dags_in_a_task_are_none_where_its_chain_has_none(
+    registry_beside: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    """A chain that was retired or broken since: Airflow tells the task that its DAG is gone."""
+    gone = "  gone: {status: retired}\n  bad: {family: none}\n"
+    file = registry_beside("chains:\n" + GOOD.format("one") + gone)
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", asked)
+    assert factory.dags(file) == {}

@@ -63,7 +63,9 @@ def world(shared_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         entries["impostor"] = {**entries["celo"], "chain_id": 4711}
         entries["dead"] = {**entries["celo"], "endpoints": ["http://127.0.0.1:9/rpc"]}
         registry = folder / "dags" / "chains.yaml"
-        registry.write_text(yaml.safe_dump({"defaults": running.defaults, "chains": entries}))
+        entries["ethereum"]["audit_days"] = 30
+        defaults = {**running.defaults, "audit_days": 0}
+        registry.write_text(yaml.safe_dump({"defaults": defaults, "chains": entries}))
         variables = {"POLYGON_NODE": f"{running.url}/polygon"}
         with stack.running(folder / "home", folder / "dags", variables) as airflow:
             airflow.post("/connections", _store_connection(shared_url))
@@ -146,7 +148,31 @@ def test_heights_are_recorded_although_a_node_is_dead(world: World) -> None:
 def test_housekeeping_runs(world: World) -> None:
     """The daily DAG runs to its end."""
     states = world.states("housekeeping", world.airflow.begin("housekeeping"))
-    assert states == {"housekeeping": "success"}
+    assert states == {"housekeeping": "success", "index": "success"}
+
+
+def test_audit_looks_at_the_chains_that_want_it(world: World) -> None:
+    """One task names them, and one for each of them looks at what is merged of it."""
+    run_id = world.airflow.begin("audit")
+    assert world.states("audit", run_id) == {"audited": "success", "audit": "success"}
+    mapped = [t for t in world.airflow.tasks("audit", run_id) if t["task_id"] == "audit"]
+    assert [t["rendered_map_index"] for t in mapped] == ["ethereum"]
+
+
+def test_chain_that_is_behind_runs_again_at_once(world: World) -> None:
+    """Run after run, without waiting for its schedule, until what was there is merged."""
+    _add(world, "slow", {**world.nodes.entries["base"], "max_tasks_per_run": 1})
+    world.airflow.begin("ingest_slow")
+    target = _target(world, "base")
+    merged = "SELECT count(*) FROM chainflow.progress WHERE chain = 'slow' AND watermark = :target"
+    shared = world.nodes.defaults["datasets"]
+    tables = len(world.nodes.entries["base"].get("datasets", shared))
+    stack.until(lambda: world.rows(merged, target=target) == [(tables,)], "all to be merged")
+    runs = world.rows("SELECT DISTINCT run_id FROM chainflow.merge_log WHERE chain = 'slow'")
+    assert [run.startswith("behind__") for (run,) in sorted(runs)] == [True] * (len(runs) - 1) + [
+        False
+    ]
+    assert len(runs) > 1
 
 
 def _store_connection(url: str) -> dict[str, Any]:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from airflow import sdk
 from airflow.sdk import Asset
 from sqlalchemy.engine import Engine
 
 from chainflow import pipeline, tasks
-from chainflow._airflow import AirflowFailException, AirflowNotFoundException
+from chainflow._airflow import (
+    AirflowFailException,
+    AirflowNotFoundException,
+    DagRunTriggerException,
+)
 from chainflow.errors import NodeUnavailable, UnknownConnection
 from chainflow.store.rewind import Reorg
 from chainflow.types import Chain
@@ -54,7 +61,7 @@ def _plan(chain: Chain, **params: object) -> list[tuple[int, int, list[str]]]:
     """The planned ranges, counted from the chain's start."""
     plain = tasks.snapshot(chain)
     given = {"from": None, "to": None, "datasets": [], "re_ingest": False, **params}
-    planned = tasks.plan(plain, tasks.observe(plain), params=given)
+    planned = tasks.plan(chain, tasks.observe(chain), params=given)
     assert all(batch["chain"] == plain for batch in planned)
     return [(b["start"] - chain.start, b["stop"] - chain.start, b["datasets"]) for b in planned]
 
@@ -118,8 +125,7 @@ def test_replaced_heights_are_told_to_whoever_waits_for_the_assets(
     start = chain.start + 12
     replaced = Reorg(start, "0xold", "0xnew")
     monkeypatch.setattr(pipeline, "settle", lambda *_, **__: replaced)
-    plain = tasks.snapshot(chain)
-    planned = tasks.plan(plain, tasks.observe(plain))
+    planned = tasks.plan(chain, tasks.observe(chain))
     assert [batch["replaced_from"] for batch in planned] == [None, start, None]
     told = _Told()
     ti = SimpleNamespace(task=SimpleNamespace(outlets=[]))
@@ -163,7 +169,7 @@ def test_plan_refuses_a_backfill_that_makes_no_sense(chain: Chain, asked: dict[s
 def test_observe_fails_for_good_where_the_node_is_another_chains(chain: Chain) -> None:
     """A permanent error becomes Airflow's no-retry failure, without what lies below it."""
     with pytest.raises(AirflowFailException, match="4711") as caught:
-        tasks.observe(tasks.snapshot(replace(chain, chain_id=4711)))
+        tasks.observe(replace(chain, chain_id=4711))
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
 
@@ -192,41 +198,118 @@ def test_connection_that_airflow_lacks_is_ours_to_name(monkeypatch: pytest.Monke
     def missing(conn_id: str) -> object:
         raise AirflowNotFoundException(conn_id)
 
-    monkeypatch.setattr(tasks, "Connection", SimpleNamespace(get=missing))
+    monkeypatch.setattr(sdk.Connection, "get", missing)
     with pytest.raises(UnknownConnection, match="'nobody_made'"):
         tasks._connection("nobody_made")
 
 
-def test_audit_looks_at_its_share_and_names_what_fails(chain: Chain, engine: Engine) -> None:
+def test_audit_looks_at_its_share_and_names_what_fails(
+    chain: Chain, engine: Engine, registry_beside: Callable[[str], Path]
+) -> None:
     """Sound rows are counted; damage fails the task for good, with ranges and what to do."""
+    entry = {
+        "family": "evm",
+        "chain_id": 1,
+        "blocks_per_minute": 5.0,
+        "start": chain.start,
+        "endpoints": list(chain.endpoints),
+        "datasets": list(BOTH),
+    }
+    file = registry_beside(json.dumps({"chains": {"ethereum": entry}}))
     _ingest(chain, 0, 20, *BOTH)
-    plain = tasks.snapshot(chain)
-    assert tasks.audit(plain, run_id="first") == {"heights": 20}
-    assert tasks.audit(plain, run_id="again") == {"heights": 0}
+    assert tasks.audit(file, "ethereum", run_id="first") == {"heights": 20}
+    assert tasks.audit(file, "ethereum", run_id="again") == {"heights": 0}
     small.do(engine, "DELETE FROM chainflow.audit")
     low = chain.start + 3
     small.do(engine, f"DELETE FROM ethereum.blocks WHERE block_number IN ({low}, {low + 1})")
     with pytest.raises(
         AirflowFailException, match=rf"\[{low}, {low + 2}\).*audit ethereum --repair"
     ):
-        tasks.audit(plain, run_id="damaged")
+        tasks.audit(file, "ethereum", run_id="damaged")
     logged = "SELECT run_id, row_count > 0 FROM chainflow.audit_log ORDER BY id"
     assert small.ask(engine, logged) == [("first", False), ("damaged", True)]
+    with pytest.raises(AirflowFailException, match="base: its entry left the registry"):
+        tasks.audit(file, "base")
 
 
-def test_report_adds_up_the_run(caplog: pytest.LogCaptureFixture) -> None:
+def test_audit_asks_the_node_for_what_no_hash_covers(
+    chain: Chain, engine: Engine, registry_beside: Callable[[str], Path]
+) -> None:
+    """As much of its share as the entry says: a changed sender is found by nothing else."""
+    entry = {
+        "family": "evm",
+        "chain_id": 1,
+        "blocks_per_minute": 5.0,
+        "start": chain.start,
+        "endpoints": list(chain.endpoints),
+        "datasets": ["blocks", "transactions"],
+    }
+    _ingest(chain, 0, 20, "blocks", "transactions")
+    small.do(engine, "UPDATE ethereum.transactions SET from_address = to_address")
+    file = registry_beside(json.dumps({"chains": {"ethereum": entry}}))
+    assert tasks.audit(file, "ethereum") == {"heights": 20}
+    small.do(engine, "DELETE FROM chainflow.audit")
+    file = registry_beside(
+        json.dumps({"chains": {"ethereum": {**entry, "audit_node_percent": 100}}})
+    )
+    with pytest.raises(AirflowFailException, match=r"ethereum\.transactions: as_the_node"):
+        tasks.audit(file, "ethereum")
+
+
+def test_index_makes_what_an_entry_newly_asks_for(
+    chain: Chain, engine: Engine, registry_beside: Callable[[str], Path]
+) -> None:
+    """Tables that have rows get their indexes once; a chain that asks for none gets none."""
+    _ingest(chain, 0, 10, *BOTH)
+    entry = "{family: evm, chain_id: 1, blocks_per_minute: 5, endpoints: ['conn:x']"
+    file = registry_beside(
+        f"chains:\n  base: {entry}}}\n  ethereum: {entry}, indexes: [hash], datasets: [blocks]}}\n"
+    )
+    assert tasks.index(file) == ["ethereum.blocks_by_block_hash"]
+    assert tasks.index(file) == []
+
+
+def test_audited_are_the_live_chains_that_want_it(registry_beside: Callable[[str], Path]) -> None:
+    """A chain that is retired, or never to be looked at again, is none of them."""
+    entry = "family: evm, chain_id: 1, blocks_per_minute: 5, endpoints: ['conn:x']"
+    text = f"chains:\n  one: {{{entry}}}\n  never: {{{entry}, audit_days: 0}}\n"
+    file = registry_beside(f"{text}  gone: {{status: retired}}\n")
+    assert tasks.audited(file) == [{"chain": "one"}]
+
+
+def test_report_adds_up_the_run(chain: Chain, caplog: pytest.LogCaptureFixture) -> None:
     """It returns numbers alone, and a run without work says so."""
     parts = [
         tasks.Ingested(blocks=10, rows={"blocks": 10, "logs": 3}, bytes=100, seconds=1.5),
         tasks.Ingested(blocks=5, rows={"blocks": 5}, bytes=50, seconds=0.5),
     ]
     planned: list[Any] = [{}, {}]
-    assert tasks.report("ethereum", planned, parts) == {
+    nothing_final = {"head": chain.start, "finalized": None}
+    assert tasks.report(chain, nothing_final, planned, parts) == {
         "blocks": 15,
         "rows": {"blocks": 15, "logs": 3},
         "bytes": 150,
         "seconds": 2.0,
     }
     with caplog.at_level(logging.INFO):
-        assert tasks.report("ethereum", [], None)["blocks"] == 0
+        assert tasks.report(chain, nothing_final, [], None)["blocks"] == 0
     assert "nothing was missing" in caplog.text
+
+
+def test_report_has_a_chain_that_is_behind_run_again_at_once(chain: Chain) -> None:
+    """Until what the run saw is merged; a run of a person's own range is the last of its kind."""
+    chain = replace(chain, max_tasks_per_run=1)
+    observed = tasks.observe(chain)
+    pushed: dict[str, Any] = {}
+    ti = SimpleNamespace(dag_id="ingest_ethereum", xcom_push=lambda **given: pushed.update(given))
+    totals, _ = _ingest(chain, 0, 20, *BOTH)
+    with pytest.raises(DagRunTriggerException) as raised:
+        tasks.report(chain, observed, [], [totals], ti=ti)
+    assert raised.value.trigger_dag_id == "ingest_ethereum"
+    assert raised.value.dag_run_id.startswith("behind__")
+    assert pushed == {"key": "return_value", "value": totals}
+    asked = {"from": chain.start, "to": chain.start + 20, "datasets": [], "re_ingest": False}
+    assert tasks.report(chain, observed, [], [totals], params=asked) == totals
+    assert tasks.report(chain, observed, [], None)["blocks"] == 0
+    totals, _ = _ingest(chain, 20, 30, *BOTH)
+    assert tasks.report(chain, observed, [], [totals]) == totals

@@ -8,11 +8,17 @@ from dataclasses import replace
 import pytest
 
 from chainflow import datasets, lookup
-from chainflow.audit import _rehashed, cosmos, evm, left_out, tron
+from chainflow.audit import _rehashed, cosmos, evm, left_out, sui, tron
+from chainflow.devnet import _sui_bcs as bcs
+from chainflow.devnet import _sui_types as types
 from chainflow.types import BlockRange, Chain, RawBlock
+from chainflow.wire import _sui_messages as messages
+from chainflow.wire import _sui_written as written
+from chainflow.wire._sui_bcs import Reader
 from tests import cosmos as cosmos_blocks
 from tests import evm as evm_blocks
 from tests import small
+from tests import sui as sui_blocks
 from tests import tron as tron_blocks
 from tests.unit.test_clients_evm_proof import CHAIN_IDS
 
@@ -63,7 +69,8 @@ def test_left_out_says_what_and_why() -> None:
     assert "header: an Opera block's hash" in left_out(chain)
     assert "transactions and receipts" in left_out(replace(chain, verify="hashes"))
     assert left_out(replace(chain, verify="none")).startswith("anything")
-    assert "family sui" in left_out(replace(chain, family="sui"))
+    assert "signatures" in left_out(replace(chain, family="sui"))
+    assert "family tiny" in left_out(replace(chain, family="tiny"))
 
 
 def test_rows_of_recorded_cosmos_blocks_hash_again() -> None:
@@ -85,6 +92,74 @@ def test_rows_of_tron_blocks_hash_again() -> None:
     )
 
 
+SUI = ("blocks", "transactions", "events")
+
+
+def _end_of_epoch() -> bytes:
+    """A checkpoint that ends its epoch, with commitments of both kinds."""
+    message = messages.Checkpoint.FromString(sui_blocks.checkpoints(41)[40])
+    value = sui_blocks.Parser(message.summary.bcs.value).value(types.SUMMARY)
+    digest = value["content_digest"]
+    value["end_of_epoch_data"] = {
+        "next_epoch_committee": [{"public_key": bytes(300), "stake": 10_000}],
+        "next_epoch_protocol_version": 99,
+        "epoch_commitments": [{"ECMHLiveObjectSetDigest": digest}],
+    }
+    value["checkpoint_commitments"] = [{"CheckpointArtifactsDigest": digest}]
+    message.summary.bcs.value = bcs.encode(types.SUMMARY, value)
+    message.ClearField("digest")
+    body: bytes = message.SerializeToString()
+    return body
+
+
+def test_rows_of_sui_checkpoints_hash_again() -> None:
+    """Summaries, those at an epoch's end too, and the events of each transaction."""
+    again = sui.rehash(Chain("sui", "sui", None, 240.0))
+    recorded = (sui_blocks.recorded_checkpoint().body, _end_of_epoch())
+    raws = [sui_blocks.raw(body) for body in (*sui_blocks.checkpoints(41), *recorded)]
+    for raw in raws:
+        assert failing(again, reader("sui", [raw], SUI), raw.height) == []
+        assert failing(again, reader("sui", [raw], ("blocks",)), raw.height) == []
+    assert any(raw.payload.summary.end_of_epoch for raw in raws)
+    assert any(one.events for raw in raws for one in raw.payload.transactions)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        f"0x{'0' * 63}2::coin::Coin<0x{'0' * 63}2::sui::SUI>",
+        f"0x{'a' * 64}::m::T<u64,vector<vector<u8>>,0x{'b' * 64}::p::Pair<bool,address>,u256>",
+        f"0x{'c' * 64}::event::Nothing",
+    ],
+)
+def test_move_type_is_written_as_it_is_read(given: str) -> None:
+    """The text of a column and the bytes that are hashed say the same."""
+    assert Reader(written.struct_tag(given)).struct_tag() == given
+
+
+@pytest.mark.parametrize("given", ["", "u64", "0x2::coin::Coin", f"0x{'a' * 64}::m::T<"])
+def test_text_that_is_no_move_type_is_not_written(given: str) -> None:
+    """A changed column is told as one that cannot be hashed."""
+    with pytest.raises(ValueError, match="no Move type"):
+        written.struct_tag(given)
+
+
+def _only(table: str, rows: list[_rehashed.Row]) -> _rehashed.Read:
+    return lambda name, _: rows if name == table else None
+
+
+def test_sui_summary_that_cannot_be_hashed_is_told_so() -> None:
+    """A number that no summary has, or a digest that is none, fails its height alone."""
+    raw = sui_blocks.raw(sui_blocks.checkpoints(3)[2])
+    again, read = sui.rehash(Chain("sui", "sui", None, 240.0)), reader("sui", [raw], SUI)
+    row = (read("blocks", BlockRange(2, 3)) or [{}])[0]
+    for change in ({"epoch": -1}, {"contents_digest": "0OIl"}, {"commitments": '[{"No": "1"}]'}):
+        changed = {**row, **change}
+        found = failing(again, _only("blocks", [changed]), 2)
+        assert [height for height, _ in found] == [2]
+        assert "cannot be hashed" in found[0][1]
+
+
 def test_a_row_without_what_is_required_is_no_row() -> None:
     """Where somebody dropped NOT NULL a null is for the checks to tell, and breaks nothing here."""
     rows = small.table(small.BLOCKS, [{"block_number": 1}, *small.rows(BlockRange(2, 3))["blocks"]])
@@ -93,4 +168,4 @@ def test_a_row_without_what_is_required_is_no_row() -> None:
 
 def test_every_family_with_hashes_of_its_own_is_found_by_its_file() -> None:
     """The folder is read; a family without a file is told as such."""
-    assert lookup.names("audit") == ("cosmos", "evm", "tron")
+    assert lookup.names("audit") == ("cosmos", "evm", "sui", "tron")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from itertools import pairwise
 
@@ -130,3 +131,20 @@ def test_parts_are_the_whole_range_in_merged_and_unmerged_stretches(engine: Engi
         (4_000, 4_001, 1),
         (4_001, 2**63 - 1, 0),
     ]
+
+
+@pytest.mark.parametrize("percent", [0.0, 0.01, 1.0, 50.0, 99.99, 100.0])
+@pytest.mark.parametrize("count", [1, 7, 1000])
+def test_divided_asks_the_node_for_so_many_of_a_range(percent: float, count: int) -> None:
+    """The parts are the range, in its order; rounded up, so that a small share is no share of 0."""
+    blocks = BlockRange(50, 50 + count)
+    parts = _rounds.divided(blocks, percent)
+    assert [height for part, _ in parts for height in part] == list(blocks)
+    asked = sum(len(part) for part, asked in parts if asked)
+    assert asked == math.ceil(count * percent / 100)
+
+
+def test_divided_asks_for_others_each_time() -> None:
+    """So that in time every height may be among them."""
+    lows = {_rounds.divided(BlockRange(0, 1_000_000), 0.1)[1][0].start for _ in range(5)}
+    assert len(lows) > 1

@@ -307,6 +307,12 @@ BROKEN: dict[str, tuple[str | bytes, str, tuple[str, ...]]] = {
     ),
     "no blocks": (_entry("datasets: [logs]"), "6: ethereum.datasets: ", ("`blocks` is missing",)),
     "no dataset": (_entry("datasets: []"), "6: ethereum.datasets: ", ("is an empty list",)),
+    "unknown index": (
+        _entry("indexes: [hash, adress]"),
+        "6: ethereum.indexes: ",
+        ("is the text 'adress'", "did you mean address?"),
+    ),
+    "index twice": (_entry("indexes: [hash, hash]"), "6: ethereum.indexes: ", ("stands twice",)),
     "dataset twice": (
         _entry("datasets: [blocks, blocks]"),
         "6: ethereum.datasets: ",
@@ -660,3 +666,56 @@ def test_registry_is_read_without_what_only_the_work_needs() -> None:
         check=True,
     )
     assert done.stdout.strip() == "[]"
+
+
+# Registries in which the entry `b` is found without reading the others, and some where it is not.
+LAYOUTS = {
+    "plain": ("chains:\n  a: {x}\n  b: {x}\n  c: {x}\n", True),
+    "alone": ("chains:\n  b: {x}\n", True),
+    "comments": ("# top\nchains:  # all\n\n  # one\n  a: {x}\n  # two\n  b:\n\n#\n    {x}", True),
+    "defaults below": ("chains:\n  a: {x}\n  b: {x}\ndefaults: {owner: us}\n", True),
+    "defaults above": ("defaults:\n  owner: us\nchains:\n  b: {x}\n  a: {x}\n", True),
+    "deep": ("chains:\n    a: {x}\n    b:\n        {x}\n", True),
+    "windows": ("chains:\r\n  a: {x}\r\n  b: {x}\r\n", True),
+    "broken neighbour": ("chains:\n  a: {start: -1}\n  b: {x}\n", True),
+    "anchor": ("chains:\n  a: &a {x}\n  b: *a\n", False),
+    "quoted": ("chains:\n  a: {x}\n  'b': {x}\n", False),
+    "flow": ("chains: {a: {x}, b: {x}}\n", False),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_load_one_is_the_chain_that_load_has(tmp_path: Path, layout: str) -> None:
+    """Whether the file could be read in part or not; for every other name there is none."""
+    text, in_part = LAYOUTS[layout]
+    entry = "{family: evm, chain_id: 1, blocks_per_minute: 5, endpoints: ['conn:x']}"
+    text = text.replace("{x}", entry)
+    file = _file(tmp_path, text)
+    assert registry.load_one("b", file) == registry.load_tolerant(file).chains["b"]
+    assert registry.load_one("d", file) is None
+    assert ("a:" in _yaml_lines.excerpt(text, "b")) is (not in_part)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{GOOD}  ethereum:\n    family: evm\n",
+        f"{GOOD}chain: 1\n",
+        f"defaults: {{start: -1}}\n{GOOD}",
+        f"{GOOD}    start: -1\n",
+    ],
+)
+def test_load_one_has_no_chain_that_load_has_not(tmp_path: Path, text: str) -> None:
+    """What is wrong with the entry, or with the file around it, leaves none."""
+    file = _file(tmp_path, text)
+    assert "ethereum" not in registry.load_tolerant(file).chains
+    assert registry.load_one("ethereum", file) is None
+
+
+def test_load_one_lays_its_layers(tmp_path: Path) -> None:
+    """Files win key by key, one that does not name the chain included."""
+    upper = _file(tmp_path, "defaults: {owner: them}\nchains:\n  b: {start: 1}\n", "upper.yaml")
+    lower = _file(tmp_path, GOOD.replace("ethereum", "b") + "  a: {}\n")
+    found = registry.load_one("b", lower, upper)
+    assert found
+    assert (found.owner, found.start) == ("them", 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -110,3 +111,16 @@ def share(engine: Engine, chain: Chain) -> list[BlockRange]:
         found.append(BlockRange(low, min(stop, low + heights)))
         heights -= len(found[-1])
     return found
+
+
+def divided(blocks: BlockRange, percent: float) -> list[tuple[BlockRange, bool]]:
+    """A range in up to three, ascending, and of which the node is asked: so many per cent of it.
+
+    Where these lie is left to chance, so that in every round they are others.
+    """
+    count = ceil(len(blocks) * percent / 100)
+    if not count:
+        return [(blocks, False)]
+    low = secrets.choice(range(blocks.start, blocks.stop - count + 1))
+    cuts = [(blocks.start, low, False), (low, low + count, True), (low + count, blocks.stop, False)]
+    return [(BlockRange(start, stop), asked) for start, stop, asked in cuts if start < stop]

@@ -192,6 +192,7 @@ def _receipts(place: Place, block: bytes, made: Sequence[Transaction]) -> list[d
                 "topics": [hexed(topic) for topic in event.topics],
                 "data": hexed(event.data),
                 **where,
+                "blockTimestamp": hex(place.time),
                 "logIndex": hex(log_index),
                 "removed": False,
             }

@@ -85,9 +85,22 @@ def engine(url: str) -> Engine:
 @contextmanager
 def begin(engine: Engine) -> Iterator[Connection]:
     """One transaction, committed at the end; what PostgreSQL refuses becomes an error of ours."""
+    with _ours(engine), engine.begin() as connection:
+        yield connection
+
+
+@contextmanager
+def autocommit(engine: Engine) -> Iterator[Connection]:
+    """A connection on which every statement is its own transaction; errors are those of `begin`."""
+    alone = engine.execution_options(isolation_level="AUTOCOMMIT")
+    with _ours(engine), alone.connect() as connection:
+        yield connection
+
+
+@contextmanager
+def _ours(engine: Engine) -> Iterator[None]:
     try:
-        with engine.begin() as connection:
-            yield connection
+        yield
     except sa.exc.DBAPIError as error:
         raise trouble.meant(error.orig or error, _where(engine)) from None
     except psycopg2.Error as error:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from chainflow import lookup
 from chainflow.errors import TerminalError
-from chainflow.store import database, views
+from chainflow.store import database, indexes, views
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -130,3 +130,4 @@ def _partition(connection: Connection, chain: Chain, dataset: Dataset) -> None:
         f"ALTER TABLE {parent} ATTACH PARTITION {table} FOR VALUES IN ({name})",
     ):
         connection.execute(sa.text(statement))
+    indexes.make(connection, chain, dataset)

@@ -14,8 +14,8 @@ _ADDRESS_BYTES = 32
 _LENGTH_BITS = 32
 # Move's own bound on how deep a type may nest is 16.
 _DEEPEST_TYPE = 32
-_VECTOR, _STRUCT = 6, 7
-_PLAIN_TYPES = {
+VECTOR, STRUCT = 6, 7
+PLAIN_TYPES = {
     0: "bool",
     1: "u8",
     2: "u64",
@@ -123,13 +123,13 @@ class Reader:
     def type_tag(self, depth: int = 0) -> str:
         """A Move type in its canonical text: addresses in full, no blanks."""
         variant = self.length()
-        if variant == _STRUCT:
+        if variant == STRUCT:
             return self.struct_tag(depth)
-        if variant == _VECTOR and depth < _DEEPEST_TYPE:
+        if variant == VECTOR and depth < _DEEPEST_TYPE:
             return f"vector<{self.type_tag(depth + 1)}>"
-        if variant not in _PLAIN_TYPES:
+        if variant not in PLAIN_TYPES:
             raise MalformedAnswer(f"byte {self.at}: expected a Move type, got variant {variant}")
-        return _PLAIN_TYPES[variant]
+        return PLAIN_TYPES[variant]
 
     def struct_tag(self, depth: int = 0) -> str:
         """A Move struct's type: `0x<64 digits>::module::Name<Parameter,...>`."""

@@ -28,6 +28,7 @@ from chainflow.wire._sui_objects import Coin
 from chainflow.wire._sui_transaction import Transaction
 
 __all__ = [
+    "COMMITMENTS",
     "NO_DIGEST",
     "Checkpoint",
     "Coin",
@@ -46,7 +47,8 @@ __all__ = [
 
 # The parent of checkpoint 0, which names none.
 NO_DIGEST = bytes(32)
-_COMMITMENTS = ("ECMHLiveObjectSetDigest", "CheckpointArtifactsDigest")
+# What a summary commits to beside its contents, by its place in the enum.
+COMMITMENTS = ("ECMHLiveObjectSetDigest", "CheckpointArtifactsDigest")
 
 
 class Summary(msgspec.Struct, frozen=True, gc=False):
@@ -201,9 +203,9 @@ def _commitments(reader: Reader) -> list[dict[str, Any]]:
     found = []
     for _ in range(reader.length()):
         kind = reader.length()
-        if kind >= len(_COMMITMENTS):
+        if kind >= len(COMMITMENTS):
             raise MalformedAnswer(f"a commitment of kind {kind}, unknown to this release")
-        found.append({_COMMITMENTS[kind]: base58.encode(reader.digest())})
+        found.append({COMMITMENTS[kind]: base58.encode(reader.digest())})
     return found
 
 
