@@ -1,25 +1,30 @@
-"""The time that dags/generate.py takes to be parsed, beyond what Airflow's own import takes."""
+"""The time that a DAG file takes to be parsed, beyond what Airflow's own import takes.
+
+Ours, and dag-factory's for DAGs of the same shape: four tasks, one of them mapped.
+"""
 
 from __future__ import annotations
 
 import compileall
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
 import chainflow
+from benchmarks import _dag_factory, peers
+from benchmarks.process import run
+from benchmarks.report import Line, at_least, at_most, plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from benchmarks.runs import Line
-
-CHAINS = 15
+FEW, MANY = 15, 1000
 RUNS = 5
+# Beside a chain for each: audit, heights, housekeeping.
+_OTHERS = 3
 _CHAIN = """\
   chain{number}:
     family: evm
@@ -51,33 +56,54 @@ print(plain - began, ended - plain, dags)
 
 def measure(folder: Path) -> list[Line]:
     """Lines of the table; everything it writes is in `folder`."""
-    generate = _folder(folder)
     source = folder / "src" / "chainflow"
     shutil.copytree(
         Path(chainflow.__file__).parent, source, ignore=shutil.ignore_patterns("__pycache__")
     )
+    few, many = (_ours(folder / f"dags{count}", count) for count in (FEW, MANY))
     environment = _environment(folder)
-    _parse(generate, environment)  # Airflow writes its configuration the first time
-    cold = [_parse(generate, environment) for _ in range(RUNS)]
+    _parse(few, environment)  # Airflow writes its configuration the first time
+    cold = _milliseconds(few, environment, FEW + _OTHERS)
     compileall.compile_dir(source, quiet=1)
-    warm = [_parse(generate, environment) for _ in range(RUNS)]
-    what = f"generate.py, {CHAINS} chains: ms"
-    plain = median(first for first, _ in warm)
+    warm = _milliseconds(few, environment, FEW + _OTHERS)
+    thousand = _milliseconds(many, environment, MANY + _OTHERS)
+    one = {**environment, "_AIRFLOW_PARSING_CONTEXT_DAG_ID": "ingest_chain500"}
     return [
-        (f"{what}", f"{median(ms for _, ms in warm):.0f}", "< 60"),
-        (f"{what}, no bytecode of chainflow yet", f"{median(ms for _, ms in cold):.0f}", ""),
-        ("a plain DAG before it, which pays Airflow's lazy imports: ms", f"{plain:.0f}", ""),
+        at_most(f"generate.py, {FEW} chains", warm, 40, "ms"),
+        at_most(f"generate.py, {MANY} chains", thousand, 1200, "ms"),
+        at_most("the same in the process of one task", _milliseconds(many, one, 1), 25, "ms"),
+        plain(f"generate.py, {FEW} chains, no bytecode of chainflow yet", cold, "ms"),
+        plain("a plain DAG before it: Airflow's lazy imports", _parse(few, environment)[0], "ms"),
+        *_beside(folder, environment, {FEW: warm, MANY: thousand}),
     ]
 
 
-def _folder(folder: Path) -> Path:
+def _beside(folder: Path, environment: Mapping[str, str], ours: Mapping[int, float]) -> list[Line]:
+    """dag-factory with as many DAGs."""
+    try:
+        path = f"{peers.dag_factory()}{os.pathsep}{environment['PYTHONPATH']}"
+    except peers.NoPeer as why:
+        return [Line("dag-factory is not to be had", str(why))]
+    # It would tell its makers of each DAG.
+    variables = {**environment, "PYTHONPATH": path, "DO_NOT_TRACK": "1", "SCARF_NO_ANALYTICS": "1"}
+    lines = []
+    for count, milliseconds in ours.items():
+        theirs = _milliseconds(
+            _dag_factory.written(folder / f"factory{count}", count), variables, count
+        )
+        lines += [
+            plain(f"{peers.DAG_FACTORY}, {count} DAGs", theirs, "ms"),
+            at_least(f"its time over ours, {count}", theirs / milliseconds, 4),
+        ]
+    return lines
+
+
+def _ours(dags: Path, count: int) -> Path:
     """The DAG file, copied alone beside a registry."""
-    dags = folder / "dags"
     dags.mkdir()
-    chains = "".join(_CHAIN.format(number=number) for number in range(1, CHAINS + 1))
+    chains = "".join(_CHAIN.format(number=number) for number in range(1, count + 1))
     (dags / "chains.yaml").write_text(f"{_DATASETS}chains:\n{chains}")
-    ours = Path(__file__).parents[1] / "dags" / "generate.py"
-    return Path(shutil.copy(ours, dags))
+    return Path(shutil.copy(Path(__file__).parents[1] / "dags" / "generate.py", dags))
 
 
 def _environment(folder: Path) -> dict[str, str]:
@@ -86,14 +112,18 @@ def _environment(folder: Path) -> dict[str, str]:
     return inherited | {
         "AIRFLOW_HOME": str(folder / "airflow"),
         "PYTHONPATH": str(folder / "src"),
-        "PYTHONDONTWRITEBYTECODE": "1",
     }
 
 
-def _parse(generate: Path, environment: Mapping[str, str]) -> tuple[float, float]:
-    """Milliseconds of the first plain DAG, then of the file, in one fresh process."""
-    command = [sys.executable, "-c", _PARSE, str(generate)]
-    done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
-    plain, ours, dags = done.stdout.split()[-3:]
-    assert int(dags) == CHAINS + 3, done.stdout
-    return float(plain) * 1000, float(ours) * 1000
+def _milliseconds(file: Path, environment: Mapping[str, str], dags: int) -> float:
+    """The file's alone, the median of a few fresh processes."""
+    runs = [_parse(file, environment) for _ in range(RUNS)]
+    assert {made for *_, made in runs} == {dags}, runs
+    return median(milliseconds for _, milliseconds, _ in runs)
+
+
+def _parse(file: Path, environment: Mapping[str, str]) -> tuple[float, float, int]:
+    """Milliseconds of the first plain DAG, then of the file, in one fresh process; its DAGs."""
+    done = run([sys.executable, "-B", "-c", _PARSE, str(file)], environment)
+    plain_, ours, dags = done.out.split()[-3:]
+    return float(plain_) * 1000, float(ours) * 1000, int(dags)
