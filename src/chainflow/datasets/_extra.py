@@ -6,18 +6,26 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from chainflow.datasets._rows import pc
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
+
+    from chainflow.datasets._rows import Array
 
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-def contradictions(said: Sequence[str | None], held: Sequence[str | None]) -> dict[int, str]:
+def contradictions(said: Array, held: Array) -> dict[int, str]:
     """By row, what the node says where it is not what the row holds already."""
-    if said == held:
-        return {}
-    pairs = enumerate(zip(said, held, strict=True))
-    return {row: word for row, (word, known) in pairs if word is not None and word != known}
+    differ = pc.and_(pc.is_valid(said), pc.fill_null(pc.not_equal(said, held), True))
+    return {row: said[row].as_py() for row in pc.indices_nonzero(differ).to_pylist()}
+
+
+def with_unknown(unknown: Array, unkept: Mapping[str, Mapping[int, object]]) -> list[str | None]:
+    """The column: as `extras`, of an array."""
+    none = unknown.null_count == len(unknown)
+    return extras([None] * len(unknown) if none else unknown.to_pylist(), unkept)
 
 
 def extras(

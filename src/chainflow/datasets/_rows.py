@@ -103,6 +103,15 @@ def owned(counts: Sequence[int]) -> list[int]:
     return list(chain.from_iterable(repeat(i, count) for i, count in enumerate(counts)))
 
 
+def joined(
+    blocks: Sequence[RawBlock], batches: Sequence[pa.RecordBatch], columns: pa.Schema
+) -> tuple[Rows[int], dict[str, Array]]:
+    """What a batch of each block says, in the order of the blocks: whose it is, and by column."""
+    found = pa.Table.from_batches(batches, columns).combine_chunks()
+    own = Rows(blocks, range(found.num_rows), owned([batch.num_rows for batch in batches]))
+    return own, {name: found[name].combine_chunks() for name in found.column_names}
+
+
 def schema(columns: Sequence[Column]) -> pa.Schema:
     """The Arrow schema that `Dataset.decode` promises for those columns."""
     return pa.schema([(column.name, ARROW_TYPES[column.type]) for column in columns])

@@ -8,10 +8,11 @@ import pyarrow as pa
 
 from chainflow.datasets import _columns
 from chainflow.datasets._columns import columns, computed, field
+from chainflow.datasets._extra import contradictions, with_unknown
 from chainflow.datasets._place import Place
 from chainflow.datasets._rows import pc
 from chainflow.datasets.evm._hex import READERS, lower_hex
-from chainflow.datasets.evm._rows import block_timestamps, contradictions, joined, with_unknown
+from chainflow.datasets.evm._rows import block_timestamps, joined
 from chainflow.errors import MalformedAnswer
 from chainflow.types import Column
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from chainflow.datasets._columns import arrays, columns, computed, field, table
-from chainflow.datasets._extra import extras, objects
+from chainflow.datasets._extra import contradictions, extras, objects, with_unknown
 from chainflow.datasets._rows import pc
 from chainflow.datasets.evm._hex import READERS
-from chainflow.datasets.evm._rows import block_timestamps, contradictions, joined, with_unknown
+from chainflow.datasets.evm._rows import block_timestamps, joined
 from chainflow.types import Dataset
 
 if TYPE_CHECKING:

@@ -7,19 +7,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 
-from chainflow.datasets import _columns
-from chainflow.datasets._extra import extras
+from chainflow.datasets import _columns, _rows
 from chainflow.datasets._place import json_text
-from chainflow.datasets._rows import ARROW_TYPES, Rows, owned, pc
+from chainflow.datasets._rows import ARROW_TYPES, pc
 from chainflow.datasets.tron import _address
 from chainflow.wire.tron_columns import schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from chainflow.datasets._columns import Field, Values
     from chainflow.datasets._place import Place, Readers
-    from chainflow.datasets._rows import Array
+    from chainflow.datasets._rows import Array, Rows
     from chainflow.types import RawBlock
 
 Said = dict[str, Any]
@@ -33,10 +32,8 @@ def joined(
     blocks: Sequence[RawBlock], what: Literal["transactions", "logs", "calls"]
 ) -> tuple[Rows[int], Said]:
     """Everything of a kind that the blocks hold: whose it is, and what the node says of it."""
-    batches: list[pa.RecordBatch] = [getattr(block.payload.executed, what) for block in blocks]
-    found = pa.Table.from_batches(batches, schema(what)).combine_chunks()
-    rows = Rows(blocks, range(found.num_rows), owned([batch.num_rows for batch in batches]))
-    return rows, {name: found[name].combine_chunks() for name in found.column_names}
+    batches = [getattr(block.payload.executed, what) for block in blocks]
+    return _rows.joined(blocks, batches, schema(what))
 
 
 def read(dataset: str, fields: Sequence[Field], found: Rows[Any], said: Said) -> dict[str, Values]:
@@ -90,18 +87,6 @@ def printable(text: str) -> str:
     except ValueError:
         return f"0x{text}"
     return spelled if spelled.isprintable() else f"0x{text}"
-
-
-def contradictions(said: Array, held: Array) -> dict[int, str]:
-    """By row, what the node says where it is not what the row holds already."""
-    differ = pc.and_(pc.is_valid(said), pc.fill_null(pc.not_equal(said, held), True))
-    return {row: said[row].as_py() for row in pc.indices_nonzero(differ).to_pylist()}
-
-
-def with_unknown(unknown: Array, unkept: Mapping[str, Mapping[int, object]]) -> list[str | None]:
-    """The column `extra`: as `extras`, of an array."""
-    none = unknown.null_count == len(unknown)
-    return extras([None] * len(unknown) if none else unknown.to_pylist(), unkept)
 
 
 def integers(values: Iterable[int | None], kind: str = "bigint") -> Array:

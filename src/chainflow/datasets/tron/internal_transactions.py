@@ -11,9 +11,10 @@ import msgspec
 import pyarrow as pa
 
 from chainflow.datasets._columns import columns, computed, field, table
+from chainflow.datasets._extra import with_unknown
 from chainflow.datasets._rows import ARROW_TYPES, pc
 from chainflow.datasets.tron import _address
-from chainflow.datasets.tron._rows import READERS, joined, printable, read, with_unknown
+from chainflow.datasets.tron._rows import READERS, joined, printable, read
 from chainflow.types import Dataset
 
 if TYPE_CHECKING:

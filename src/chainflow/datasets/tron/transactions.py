@@ -13,19 +13,17 @@ import msgspec
 import pyarrow as pa
 
 from chainflow.datasets._columns import columns, computed, field, table
-from chainflow.datasets._extra import extras, objects
+from chainflow.datasets._extra import contradictions, extras, objects, with_unknown
 from chainflow.datasets._rows import ARROW_TYPES, pc
 from chainflow.datasets.tron import _address
 from chainflow.datasets.tron._rows import (
     READERS,
-    contradictions,
     filled,
     joined,
     printable,
     read,
     succeeded,
     sun_paid,
-    with_unknown,
 )
 from chainflow.types import Dataset
 
