@@ -41,7 +41,7 @@ _TEMPLATE = f"chainflow_template_{os.getpid()}"
 _CARELESS = ("fsync = off", "synchronous_commit = off", "full_page_writes = off", "autovacuum=off")
 # What takes longest is begun first, so that in the end nobody waits for it.
 _SCHEDULERS = ("tests/dags/test_scheduler", "tests/dags/test_worker")
-_FIRST = (*_SCHEDULERS, "tests/dags/", "tests/nodes/", "tests/contract/")
+_FIRST = (*_SCHEDULERS, "tests/dags/", "tests/nodes/", "tests/contract/", "tests/store/")
 
 
 @pytest.hookimpl(optionalhook=True)

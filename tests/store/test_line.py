@@ -12,7 +12,7 @@ from chainflow.errors import CheckFailed, ReorgDetected, RowsRefused
 from chainflow.store import batch
 from chainflow.types import BlockRange
 from tests import small
-from tests.unit.test_checks import BLOCKS, DAMAGES, told
+from tests.store.test_checks import BLOCKS, DAMAGES, told
 
 
 def merge(engine: Engine, rows: batch.Slice) -> line.Totals:

@@ -18,7 +18,7 @@ from chainflow.errors import ChainflowError, StoreBusy, StoreUnavailable, Termin
 from chainflow.store import batch, database, trouble
 from chainflow.types import BlockRange
 from tests import killable, small
-from tests.unit.test_line import merge
+from tests.store.test_line import merge
 
 FEW = BlockRange(0, 3)
 
