@@ -57,7 +57,7 @@ def test_gzip_is_undone(coding: str) -> None:
 @pytest.mark.parametrize(
     ("body", "coding", "told"),
     [
-        (gzip.compress(b"x" * 1000)[:-10], "gzip", "cut short"),
+        (gzip.compress(b"x" * 1000, mtime=0)[:-10], "gzip", "cut short"),
         (b"what it holds", "gzip", "no gzip"),
         (b"what it holds", "br", "not asked for"),
         (b"what it holds", "gzip, gzip", "not asked for"),
