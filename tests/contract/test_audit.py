@@ -253,6 +253,8 @@ HASHED: list[tuple[tuple[str, ...], str, set[str], list[tuple[int, int]]]] = [
     (_COSMOS, first("transactions", "transaction_hash = 'BEEF'"), {"rehashed"}, ONE),
     (_COSMOS, first("transactions", "gas_used = gas_used + 1"), {"rehashed"}, ONE),
     (_COSMOS, first("transactions", "code = code + 1"), {"rehashed"}, ONE),
+    (_COSMOS, first("token_transfers", "value = value + 1"), {"derived"}, ONE),
+    (_COSMOS, first("token_transfers", ""), {"derived", "recounted"}, ONE),
     (_COSMOS + _SUI, first("events", ""), {"counted", "recounted"}, ONE),
     (_SUI, first("blocks", "epoch = epoch + 1"), {"rehashed"}, ONE),
     (_SUI, first("blocks", "contents_digest = parent_hash"), {"rehashed"}, ONE),
@@ -290,7 +292,6 @@ COUNTED: list[tuple[str, str, list[tuple[int, int]]]] = [
     ("tron", "DELETE FROM {c}.logs WHERE {h} >= {n} AND {h} < {m}", [(10, 30)]),
     ("tron", "DELETE FROM {c}.logs", [(0, BLOCKS)]),
     ("sui", "DELETE FROM {c}.balance_changes WHERE {h} >= {n} AND {h} < {m}", [(10, 30)]),
-    ("noble", first("token_transfers", ""), [(10, 20)]),
 ]
 
 
