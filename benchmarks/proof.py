@@ -66,7 +66,7 @@ def _decoded(sent: tuple[bytes, ...]) -> Decoded:
 def _afresh(at: int, proof: Proof, block: evm.Block, receipts: list[evm.Receipt]) -> None:
     """Prove the first block of a run without what the run before has left in the cache."""
     if at == 0:
-        _evm_receipts.bits_of.cache_clear()
+        _evm_receipts._BITS.clear()
     proof.check(block, receipts, _SAMPLE.start + at)
 
 

@@ -38,7 +38,7 @@ async def rows(url: str, blocks: BlockRange, verify: Verify, folder: Path | None
     ):
         async for part in line.slices(fetched):
             first = part[0].height
-            tables = await asyncio.to_thread(datasets.decode, wanted, part)
+            tables = datasets.decode(wanted, part)
             part.clear()
             counts.update({name: table.num_rows for name, table in tables.items()})
             if folder:

@@ -22,7 +22,7 @@ from chainflow.testing import anvil
 from chainflow.testing.node import Node, find, running
 from chainflow.types import BlockRange, Chain, Heights, RawBlock
 from chainflow.wire import evm as wire
-from chainflow.wire.evm_columns import payload
+from chainflow.wire.evm_columns import payload, told
 from tests.fake_node import ALL, FAST
 
 LIMITS = replace(FAST, request_seconds=30.0, deadline_seconds=30.0, not_yet_seconds=0.5)
@@ -116,7 +116,7 @@ def _assert_same(node: Node, blocks: list[RawBlock]) -> None:
     for block in blocks:
         own, receipts = _own(node, block.height)
         assert block.payload == payload(own, receipts)
-        check_receipts(own, receipts, block.height, system_logs=False)
+        check_receipts(own, receipts, told(own, receipts), block.height, system_logs=False)
 
 
 def test_anvil_blocks_come_as_the_node_has_them(rich: anvil.Anvil) -> None:

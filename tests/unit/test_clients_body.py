@@ -93,7 +93,7 @@ def test_a_bomb_takes_no_more_memory_than_its_bound() -> None:
 
 def test_large_bodies_are_read_one_after_the_other() -> None:
     """While one is taken in, the others wait in the network: memory holds one."""
-    limits = replace(FAST, answer_bytes=MIB, request_seconds=60.0)
+    limits = replace(FAST, large_bytes=MIB, request_seconds=60.0)
     sent = {"a": 0, "b": 0}
     at_the_end: dict[str, int] = {}
 

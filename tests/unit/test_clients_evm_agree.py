@@ -32,6 +32,11 @@ def _heights(blocks: list[RawBlock]) -> list[int]:
     return [block.height for block in blocks]
 
 
+def _said(blocks: list[RawBlock]) -> list[RawBlock]:
+    """The blocks without their share of an answer's bytes, which goes by what else was asked."""
+    return [replace(block, size=0) for block in blocks]
+
+
 # Answers that contradict themselves
 
 
@@ -118,7 +123,7 @@ def test_a_lying_endpoint_is_passed_over(lie: str) -> None:
     method, change, _ = LIES[lie]
     liar, honest = FakeNode(chain(10)), FakeNode(chain(10))
     liar.react(fake_node.edit(change, method=method, height=3), times=ALWAYS)
-    assert fetch([liar, honest], TEN) == fetch([FakeNode(chain(10))], TEN)
+    assert _said(fetch([liar, honest], TEN)) == _said(fetch([FakeNode(chain(10))], TEN))
 
 
 def test_a_link_broken_between_two_requests_is_seen() -> None:

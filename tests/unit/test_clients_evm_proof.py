@@ -17,6 +17,7 @@ from chainflow.devnet import evm as devnet
 from chainflow.errors import MalformedAnswer
 from chainflow.types import Chain, Verify
 from chainflow.wire import evm as wire
+from chainflow.wire.evm_columns import told
 from tests import evm
 from tests import evm_oracle as oracle
 from tests.evm import Json, Recorded, recorded
@@ -56,7 +57,7 @@ def check(of: Chain | Proof, block: Mapping[str, Any], receipts: list[Json] | No
     height = int(made.number, 16)
     agree.check_block(made, height)
     if given is not None:
-        agree.check_receipts(made, given, height, system_logs=False)
+        agree.check_receipts(made, given, told(made, given), height, system_logs=False)
     (of if isinstance(of, Proof) else Proof(of)).check(made, given, height)
 
 

@@ -275,7 +275,7 @@ def test_receipt_before_byzantium_has_a_root() -> None:
 def test_receipt_without_bloom_has_that_of_its_logs() -> None:
     """A node may leave it out: its logs give it."""
     made = receipts.encoded(_receipt(evm.receipt(0, *LOGS)), 0)
-    bits = receipts.bloom([_receipt(evm.receipt(0, *LOGS)).logs])
+    bits = receipts.bloom(receipts.words_of(_receipt(evm.receipt(0, *LOGS)).logs))
     assert bits.to_bytes(256, "big") in made
     assert 0 < bits.bit_count() <= 6
 

@@ -346,7 +346,7 @@ def test_pace_grows_by_one_and_halves_to_one() -> None:
 
 def test_default_limits_bound_what_is_held() -> None:
     """What may be in flight and buffered fits into a task's memory."""
-    assert DEFAULT.requests_in_flight * DEFAULT.answer_bytes <= 64 * 2**20
+    assert DEFAULT.requests_in_flight * DEFAULT.large_bytes <= 64 * 2**20
     assert DEFAULT.buffer_bytes <= 64 * 2**20
     assert DEFAULT.body_bytes <= 256 * 2**20
 

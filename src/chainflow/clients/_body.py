@@ -31,7 +31,7 @@ class Bodies:
             AnswerTooLarge: It is larger than `Limits.body_bytes`, packed or unpacked.
             NodeUnavailable: It is cut short, or packed as nobody asked for.
         """
-        usual = self._limits.answer_bytes
+        usual = self._limits.large_bytes
         body = _Body(response, self._limits.body_bytes)
         parts = response.content.iter_any()
         async for part in parts:

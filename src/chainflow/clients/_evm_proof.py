@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from chainflow.types import Chain
     from chainflow.wire.evm import Block, Receipt
+    from chainflow.wire.evm_columns import Told
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ class Proof:
         receipts: Sequence[Receipt] | None,
         height: int,
         *,
+        said: Told | None = None,
         transactions: bool = True,
         withdrawals: bool = True,
     ) -> None:
@@ -64,6 +66,7 @@ class Proof:
             block: A block that `check_block` let pass.
             receipts: Its receipts, which `check_receipts` let pass; None where none were asked for.
             height: The block's height.
+            said: What block and receipts tell, where that is at hand.
             transactions: Whether the block has its transactions with it, as all that come do.
             withdrawals: Whether it has its withdrawals.
 
@@ -84,7 +87,9 @@ class Proof:
             if withdrawals and not _opens_with_deposit(block):
                 roots.check_withdrawals(block, height)
         if receipts is not None:
-            self._check_receipts(block, receipts[:rooted], height, parts)
+            if rooted < len(receipts):
+                receipts, said = receipts[:rooted], None
+            self._check_receipts(block, receipts, height, parts, said)
 
     def _parts(self, height: int) -> frozenset[Part]:
         parts = self._wanted
@@ -119,7 +124,12 @@ class Proof:
             )
 
     def _check_receipts(
-        self, block: Block, receipts: Sequence[Receipt], height: int, parts: frozenset[Part]
+        self,
+        block: Block,
+        receipts: Sequence[Receipt],
+        height: int,
+        parts: frozenset[Part],
+        said: Told | None,
     ) -> None:
         # A node whose header proves nothing may leave roots and bloom empty.
         vouched = "header" in parts
@@ -137,7 +147,11 @@ class Proof:
             blooms = [one.logs_bloom for one in receipts] if settles_others else [block.logs_bloom]
             claimed = roots.made(height, "logsBloom", _together, blooms)
             if claimed or vouched:
-                _check_bloom(claimed, receipts, height)
+                if said is None:
+                    words = receipt_forms.words_of(log for one in receipts for log in one.logs)
+                else:
+                    words = {*said.logs["address"], *said.topics}
+                _check_bloom(claimed, words, height, logs=sum(len(one.logs) for one in receipts))
 
 
 def _opens_with_deposit(block: Block) -> bool:
@@ -146,12 +160,11 @@ def _opens_with_deposit(block: Block) -> bool:
     return any(roots.kind_of(tx.type) == roots.DEPOSIT for tx in first)
 
 
-def _check_bloom(claimed: int, receipts: Sequence[Receipt], height: int) -> None:
-    logs = [one.logs for one in receipts]
-    found = roots.made(height, "logsBloom", receipt_forms.bloom, logs)
+def _check_bloom(claimed: int, words: set[str], height: int, *, logs: int) -> None:
+    found = roots.made(height, "logsBloom", receipt_forms.bloom, words)
     if found != claimed:
         raise MalformedAnswer(
-            f"height {height}: logsBloom is not that of the {sum(map(len, logs))} logs that came: "
+            f"height {height}: logsBloom is not that of the {logs} logs that came: "
             f"{(claimed & ~found).bit_count()} of its bits have no log, "
             f"{(found & ~claimed).bit_count()} bits are missing{roots.advice('none')}"
         )

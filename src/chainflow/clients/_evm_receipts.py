@@ -5,8 +5,8 @@ Source: EIP-2718, EIP-658; OP stack specification, deposits; CIP-66; Ethereum Ye
 
 from __future__ import annotations
 
-from functools import lru_cache
-from itertools import chain
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -38,7 +38,7 @@ def encoded(receipt: Receipt, kind: int) -> bytes:
         msgspec.DecodeError: A field of its type is of another form.
     """
     outcome = number(receipt.status) if receipt.root is None else _outcome(receipt)
-    logs_bloom = receipt.logs_bloom or f"0x{bloom((receipt.logs,)):0512x}"
+    logs_bloom = receipt.logs_bloom or f"0x{bloom(words_of(receipt.logs)):0512x}"
     body = listed(
         f"{outcome}{number(receipt.cumulative_gas_used)}{item(logs_bloom)}"
         f"{_logs(receipt.logs)}{_tail(receipt, kind)}"
@@ -46,26 +46,35 @@ def encoded(receipt: Receipt, kind: int) -> bytes:
     return rlp.encoded(f"{kind:02x}{body}" if kind else body)
 
 
-def bloom(logs: Iterable[list[Log]]) -> int:
-    """The 2048 bits that the addresses and topics set, as one number.
+def bloom(words: set[str]) -> int:
+    """The 2048 bits that addresses and topics set, as one number.
 
     Raises:
         ValueError: An address or topic is not hex.
     """
-    every = list(chain.from_iterable(logs))
+    if len(_BITS) > _MOST_BITS:
+        _BITS.clear()
+    for word in words.difference(_BITS):
+        _BITS[word] = _bits_of(word)
+    return reduce(or_, map(_BITS.__getitem__, words), 0)
+
+
+def words_of(logs: Iterable[Log]) -> set[str]:
+    """What the bloom of logs is of: their addresses and topics."""
+    every = list(logs)
     words = {log.address for log in every}
     words.update(*[log.topics for log in every])
-    bits = 0
-    for word in words:
-        bits |= bits_of(word)
-    return bits
+    return words
 
 
 # Hot contracts and event signatures come again from block to block.
-@lru_cache(maxsize=1 << 14)
-def bits_of(text: str) -> int:
+_BITS: dict[str, int] = {}
+_MOST_BITS = 1 << 14
+
+
+def _bits_of(word: str) -> int:
     """The three bits, or fewer, of one address or topic."""
-    pairs = int.from_bytes(keccak(rlp.encoded(text.removeprefix("0x")))[:6], "big")
+    pairs = int.from_bytes(keccak(rlp.encoded(word.removeprefix("0x")))[:6], "big")
     return 1 << (pairs >> 32 & 2047) | 1 << (pairs >> 16 & 2047) | 1 << (pairs & 2047)
 
 

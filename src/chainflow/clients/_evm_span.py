@@ -10,20 +10,24 @@ import msgspec
 
 from chainflow.clients import _evm_agree as agree
 from chainflow.clients import _jsonrpc as jsonrpc
-from chainflow.clients._jsonrpc import Call
+from chainflow.clients._jsonrpc import Call, Whole
 from chainflow.errors import MalformedAnswer, NotYet, Unsupported, WorkError
 from chainflow.types import BlockRange, RawBlock
 from chainflow.wire import evm as wire
-from chainflow.wire.evm_columns import payload
+from chainflow.wire.evm_columns import payload, told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from chainflow.clients._evm_proof import Proof
     from chainflow.clients._http import Node
+    from chainflow.wire.evm_columns import Told
 
 log = logging.getLogger(__name__)
 
+_Kept = msgspec.Raw | Whole[wire.Block | list[wire.Receipt]]
+# An endpoint of a chain whose answers have fields that no struct names: they are read one by one.
+_PLAIN_ANSWERS = "answers of known fields alone"
 _BLOCK_RECEIPTS = "eth_getBlockReceipts"
 
 
@@ -41,7 +45,7 @@ class Span:
     system_logs: bool
     proof: Proof
     whole: dict[int, RawBlock] = field(default_factory=dict)
-    kept: dict[Call, msgspec.Raw] = field(default_factory=dict)
+    kept: dict[Call, _Kept] = field(default_factory=dict)
 
     def missing(self) -> list[int]:
         """Heights not yet whole."""
@@ -84,8 +88,8 @@ async def fill(span: Span, node: Node) -> list[RawBlock]:
         troubles += await _ask(node, span, _receipt_calls(span, blocks))
     for height, block in blocks.items():
         try:
-            if (raw := _receipts(span, height, block)) is not None:
-                span.whole[height] = await _whole(node, span, height, block, raw)
+            if (found := _receipts(node, span, height, block)) is not None:
+                span.whole[height] = await _whole(node, span, height, block, *found)
         except WorkError as error:
             span.forget(height)
             troubles.append(error)
@@ -99,9 +103,10 @@ async def _ask(node: Node, span: Span, calls: Sequence[Call]) -> list[WorkError]
     """Keep the answers to calls not answered yet; what fails is returned."""
     todo = [call for call in calls if call not in span.kept]
     troubles: list[WorkError] = []
-    for call, outcome in zip(todo, await jsonrpc.call(node, todo), strict=True):
+    read = None if _PLAIN_ANSWERS in node.lacks else wire.decode_answers
+    for call, outcome in zip(todo, await jsonrpc.call(node, todo, read), strict=True):
         if not isinstance(outcome, WorkError):
-            if not jsonrpc.is_null(outcome):
+            if isinstance(outcome, Whole) or not jsonrpc.is_null(outcome):
                 span.kept[call] = outcome
                 continue
             outcome = NotYet(f"{call.about}: {call.method}: null")
@@ -116,10 +121,10 @@ def _decoded(span: Span, troubles: list[WorkError]) -> dict[int, wire.Block]:
     """The blocks answered for missing heights; what is wrong with one is added to the troubles."""
     blocks: dict[int, wire.Block] = {}
     for height in span.missing():
-        if (raw := span.kept.get(_block(height))) is None:
+        if (kept := span.kept.get(_block(height))) is None:
             continue
         try:
-            block = wire.decode_block(raw)
+            block = _block_of(kept)
             agree.check_block(block, height)
             blocks[height] = block
         except MalformedAnswer as error:
@@ -128,27 +133,48 @@ def _decoded(span: Span, troubles: list[WorkError]) -> dict[int, wire.Block]:
     return blocks
 
 
-def _receipts(span: Span, height: int, block: wire.Block) -> bytes | msgspec.Raw | None:
-    """The JSON array of a block's receipts; None while one is missing."""
+def _block_of(kept: _Kept) -> wire.Block:
+    if not isinstance(kept, Whole):
+        return wire.decode_block(kept)
+    if isinstance(kept.value, wire.Block):
+        return kept.value
+    raise MalformedAnswer("a list in answer to a question for a block")
+
+
+def _receipts(
+    node: Node, span: Span, height: int, block: wire.Block
+) -> tuple[list[wire.Receipt], int] | None:
+    """A block's receipts and the bytes they came in; None while one is missing."""
     if not span.receipts:
-        return b"[]"
-    if (raw := span.kept.get(_block_receipts(height))) is not None:
-        return raw
-    rows = [span.kept.get(_receipt(height, tx.hash)) for tx in block.transactions]
-    found = [bytes(row) for row in rows if row is not None]
-    return b"[%b]" % b",".join(found) if len(found) == len(rows) else None
+        return [], 0
+    if isinstance(kept := span.kept.get(_block_receipts(height)), Whole):
+        if isinstance(kept.value, wire.Block):
+            raise MalformedAnswer(f"{_about(height)}: a block in answer to a question for receipts")
+        return kept.value, kept.size
+    raw: bytes | msgspec.Raw | None = kept
+    if raw is None:
+        rows = [span.kept.get(_receipt(height, tx.hash)) for tx in block.transactions]
+        found = [bytes(row) for row in rows if isinstance(row, msgspec.Raw)]
+        if len(found) < len(rows):
+            return None
+        raw = b"[%b]" % b",".join(found)
+    receipts = _decoded_receipts(raw, height)
+    if any(receipt.extra for receipt in receipts):
+        node.lacks.add(_PLAIN_ANSWERS)
+    return receipts, len(raw)
 
 
 async def _whole(
-    node: Node, span: Span, height: int, block: wire.Block, raw: bytes | msgspec.Raw
+    node: Node, span: Span, height: int, block: wire.Block, receipts: list[wire.Receipt], size: int
 ) -> RawBlock:
     """The block and its receipts in their envelope, if they agree."""
     try:
-        receipts = _decoded_receipts(raw, height)
         if span.receipts:
             await _complete_state_sync(node, height, block, receipts)
-            agree.check_receipts(block, receipts, height, system_logs=span.system_logs)
-        _prove(node, span, height, block, receipts)
+        said = told(block, receipts)
+        if span.receipts:
+            agree.check_receipts(block, receipts, said, height, system_logs=span.system_logs)
+        _prove(node, span, height, block, receipts, said)
         time_ms = wire.quantity(block.timestamp) * 1000
     except MalformedAnswer as error:
         raise _at(height, error) from error
@@ -157,17 +183,26 @@ async def _whole(
         hash=block.hash.lower(),
         parent_hash=block.parent_hash.lower(),
         time_ms=time_ms,
-        payload=payload(block, receipts),
-        size=len(span.kept[_block(height)]) + len(raw),
+        payload=payload(block, receipts, said),
+        size=_size(span.kept[_block(height)]) + size,
     )
 
 
+def _size(kept: _Kept) -> int:
+    return kept.size if isinstance(kept, Whole) else len(kept)
+
+
 def _prove(
-    node: Node, span: Span, height: int, block: wire.Block, receipts: list[wire.Receipt]
+    node: Node,
+    span: Span,
+    height: int,
+    block: wire.Block,
+    receipts: list[wire.Receipt],
+    said: Told,
 ) -> None:
     """Refuse what the block's own hash and roots do not bear out, and say who served it."""
     try:
-        span.proof.check(block, receipts if span.receipts else None, height)
+        span.proof.check(block, receipts if span.receipts else None, height, said=said)
     except MalformedAnswer as error:
         text = "refused block chain=%s height=%d endpoint=%s reason=%s"
         log.warning(text, span.proof.chain, height, node.host, error)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar, overload
 
 import msgspec
 
@@ -22,8 +23,30 @@ if TYPE_CHECKING:
     from chainflow.clients._http import Node, Reply
 
 
+_T = TypeVar("_T")
+_T_co = TypeVar("_T_co", covariant=True)
 Outcome = msgspec.Raw | WorkError
 _OK = 200
+
+
+class Answered(Protocol[_T_co]):
+    """An answer that was read with its envelope."""
+
+    @property
+    def id(self) -> int: ...  # noqa: D102
+    @property
+    def result(self) -> _T_co: ...  # noqa: D102
+
+
+Read = Callable[[bytes], "Sequence[Answered[_T]] | None"]
+"""Reads a body of answers whole; None where it may hold any that must be read one by one."""
+
+
+class Whole(NamedTuple, Generic[_T]):
+    """A result that was read with its envelope; `size` is its share of the body, in bytes."""
+
+    value: _T
+    size: int
 
 
 class Call(NamedTuple):
@@ -44,19 +67,28 @@ _many = msgspec.json.Decoder(list[_Answer])
 _one = msgspec.json.Decoder(_Answer)
 
 
-async def call(node: Node, calls: Sequence[Call]) -> list[Outcome]:
+@overload
+async def call(node: Node, calls: Sequence[Call]) -> list[Outcome]: ...
+@overload
+async def call(
+    node: Node, calls: Sequence[Call], read: Read[_T] | None
+) -> list[Outcome | Whole[_T]]: ...
+async def call(
+    node: Node, calls: Sequence[Call], read: Read[_T] | None = None
+) -> list[Outcome] | list[Outcome | Whole[_T]]:
     """The result of each call, or the error in its place; a `null` result is the Raw `null`.
 
     Sent in batches of the endpoint's pace, smaller ones where an answer was too large; single calls
-    where it takes no batches. What fails as a whole fails every call not yet answered.
+    where it takes no batches. What fails as a whole fails every call not yet answered. What `read`
+    can read of a batch comes Whole: so JSON that holds what is expected is gone through once.
     """
-    outcomes: dict[int, Outcome] = {}
+    outcomes: dict[int, Outcome | Whole[_T]] = {}
     todo = list(range(len(calls)))
     size = node.calls.size
     while todo:
         part, todo = todo[:size], todo[size:]
         try:
-            answers = await _exchange(node, [calls[i] for i in part])
+            answers = await _exchange(node, [calls[i] for i in part], read)
         except AnswerTooLarge as error:
             answers = [error] * len(part)
         except WorkError as error:
@@ -90,14 +122,16 @@ def is_null(answer: msgspec.Raw) -> bool:
     return len(answer) in (0, 4) and bytes(answer) in (b"", b"null")
 
 
-async def _exchange(node: Node, calls: Sequence[Call]) -> list[Outcome]:
+async def _exchange(
+    node: Node, calls: Sequence[Call], read: Read[_T] | None
+) -> list[Outcome | Whole[_T]]:
     items = [
         {"jsonrpc": "2.0", "id": i, "method": c.method, "params": c.params}
         for i, c in enumerate(calls, 1)
     ]
     body = msgspec.json.encode(items if len(items) > 1 else items[0])
     reply = await node.post(body, calls=len(items))
-    outcomes = _outcomes(node, reply, calls)
+    outcomes = (_whole(reply, calls, read) if read else None) or _outcomes(node, reply, calls)
     if not any(isinstance(outcome, WorkError) for outcome in outcomes):
         _pace(node, len(calls), len(reply.body))
     return outcomes
@@ -111,7 +145,32 @@ def _pace(node: Node, calls: int, size: int) -> None:
         node.calls.up()
 
 
-def _outcomes(node: Node, reply: Reply, calls: Sequence[Call]) -> list[Outcome]:
+def _whole(
+    reply: Reply, calls: Sequence[Call], read: Read[_T]
+) -> list[Outcome | Whole[_T]] | None:
+    """The results, if the body was read whole and answers every call."""
+    if reply.status != _OK or not _is_text(reply.body) or (answers := read(reply.body)) is None:
+        return None
+    by_id = {answer.id: answer.result for answer in answers}
+    share = len(reply.body) // len(calls)
+    ids = range(1, len(calls) + 1)
+    return [Whole(by_id[i], share) for i in ids] if by_id.keys() >= set(ids) else None
+
+
+def _is_text(body: bytes) -> bool:
+    """Whether it is UTF-8."""
+    if body.isascii():
+        return True
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _outcomes(
+    node: Node, reply: Reply, calls: Sequence[Call]
+) -> list[Outcome | Whole[_T]]:
     answers = _decode(node, reply)
     if isinstance(answers, _Answer):
         answers = _alone(node, reply, answers, calls)
@@ -122,13 +181,13 @@ def _outcomes(node: Node, reply: Reply, calls: Sequence[Call]) -> list[Outcome]:
 def _decode(node: Node, reply: Reply) -> list[_Answer] | _Answer:
     """The envelope, the results inside untouched but known to be UTF-8 and whole JSON."""
     body = reply.body
+    if not _is_text(body):
+        raise _not_json(node, reply)
     try:
-        if not body.isascii():
-            body.decode()
         if body.lstrip()[:1] == b"[":
             return _many.decode(body)
         answer = _one.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (msgspec.DecodeError, RecursionError):
         raise _not_json(node, reply) from None
     if reply.status != _OK and is_null(answer.error):
         raise _refusal(node, reply, _refusals.by_text(node.excerpt(body)))

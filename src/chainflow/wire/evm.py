@@ -161,6 +161,25 @@ def decode_receipts(answer: bytes | msgspec.Raw) -> list[Receipt]:
     return _extra.decode_list(Receipt, answer)
 
 
+class Answer(msgspec.Struct, gc=False, frozen=True):
+    """A call's answer that holds a block, or a block's receipts, and no field unknown to us."""
+
+    id: int
+    result: Block | list[Receipt]
+    error: None = None
+
+
+def decode_answers(body: bytes) -> list[Answer] | None:
+    """The answers of a batch; None where one is something else, or has a field no struct names."""
+    try:
+        return _answers.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+
+
+_answers = msgspec.json.Decoder(list[Answer])
+
+
 def decode_transaction(answer: bytes | msgspec.Raw) -> Transaction:
     """One transaction, as a block holds it or as it is answered alone.
 

@@ -6,9 +6,9 @@ is proven; what waits to become a table is columns.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import accumulate, chain, repeat
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from chainflow.errors import MalformedAnswer
 from chainflow.wire.evm import Block, Log, Receipt, Transaction, quantity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     import msgspec
 
@@ -33,13 +33,15 @@ class Payload:
     Attributes:
         block: The block without its transactions.
         transactions: A row each, in their order: the attributes of `wire.evm.Transaction`, without
-            those that name the block.
+            those that name the block. `block_timestamp` is null where it is the block's.
         receipts: The receipt of each transaction: the attributes of `wire.evm.Receipt`, without
-            these, blooms and logs; where the node gave none, nulls.
+            those that name the block, blooms and logs; where the node gave none, nulls. What it
+            says again of its transaction (REPEATED) is null unless some receipt contradicts.
         logs: A row each, in the order of the receipts: the attributes of `wire.evm.Log`, without
             those that name the block, and `place`, the index in the block. Some nodes count from 0
             again in each transaction; there `place` counts through the block. Any other doubled
-            index is the node's mistake, and stays for the checks to find.
+            index is the node's mistake, and stays for the checks to find. `log_index` is null where
+            it is `place`, `block_timestamp` where it is the block's, `removed` where none is.
     """
 
     block: Block
@@ -48,8 +50,42 @@ class Payload:
     logs: pa.RecordBatch
 
 
-def payload(block: Block, receipts: Sequence[Receipt]) -> Payload:
-    """A block and its receipts.
+Column = Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a node says of a block's parts: by attribute, the values of all in their order.
+
+    `counts` are the logs of each receipt, `topics` those of all logs.
+    """
+
+    transactions: Mapping[str, Column]
+    receipts: Mapping[str, Column]
+    logs: Mapping[str, Column]
+    counts: list[int]
+    topics: list[str]
+
+
+REPEATED = ("transaction_index", "type", "from_", "to")
+"""What a receipt says again of its transaction."""
+
+
+def told(block: Block, receipts: Sequence[Receipt]) -> Told:
+    """What a block and its receipts say, as columns."""
+    of_receipts = _told(Receipt, receipts)
+    of_logs = _told(Log, list(chain.from_iterable(of_receipts["logs"])))
+    return Told(
+        transactions=_told(Transaction, block.transactions),
+        receipts=of_receipts,
+        logs=of_logs,
+        counts=list(map(len, of_receipts["logs"])),
+        topics=list(chain.from_iterable(of_logs["topics"])),
+    )
+
+
+def payload(block: Block, receipts: Sequence[Receipt], said: Told | None = None) -> Payload:
+    """A block and its receipts; `said` is what they tell, where that is at hand.
 
     Raises:
         MalformedAnswer: A receipt belongs to no transaction of the block, or to one that has
@@ -57,20 +93,26 @@ def payload(block: Block, receipts: Sequence[Receipt]) -> Payload:
     """
     header = copy(block)
     header.transactions = []
-    of_logs = _columns(Log, [log for receipt in receipts for log in receipt.logs])
+    said = said or told(block, receipts)
+    if said.receipts["transaction_hash"] != said.transactions["hash"]:
+        said = told(block, _paired(block, receipts))
     return Payload(
         block=header,
-        transactions=_batch(_columns(Transaction, block.transactions)),
-        receipts=_batch(_columns(Receipt, _paired(block, receipts))),
-        logs=_batch({**of_logs, "place": _places(receipts)}),
+        transactions=_batch(_transactions(block, said.transactions)),
+        receipts=_batch(_receipts(said)),
+        logs=_batch(_logs(block, said)),
     )
+
+
+def _told(kind: type[msgspec.Struct], items: Sequence[msgspec.Struct]) -> dict[str, Column]:
+    """Every attribute of the structs; `astuple` reads them all at once, and soonest."""
+    values = zip(*map(astuple, items), strict=True) if items else repeat(())
+    return dict(zip(kind.__struct_fields__, values, strict=False))
 
 
 def _paired(block: Block, receipts: Sequence[Receipt]) -> Sequence[Receipt]:
     """The receipt of every transaction, in the order of the transactions."""
     sent = block.transactions
-    if [receipt.transaction_hash for receipt in receipts] == [one.hash for one in sent]:
-        return receipts
     by_hash = {receipt.transaction_hash: receipt for receipt in receipts}
     if len(by_hash) < len(receipts) or not by_hash.keys() <= {one.hash for one in sent}:
         raise MalformedAnswer(
@@ -91,27 +133,69 @@ def _no_receipt(transaction: Transaction) -> Receipt:
     )
 
 
-def _places(receipts: Sequence[Receipt]) -> Array:
-    given = [log.log_index for receipt in receipts for log in receipt.logs]
-    counted = _counted(len(given))
-    if given != counted and len(set(given)) < len(given):
-        restarted = [hex(i) for receipt in receipts for i in range(len(receipt.logs))]
-        given = counted if given == restarted else given
-    return _texts(given)
+def _transactions(block: Block, said: Mapping[str, Column]) -> dict[str, Array]:
+    times = _unlike(said["block_timestamp"], block.timestamp)
+    return _arrays({**said, "block_timestamp": times})
 
 
-@lru_cache(maxsize=1024)
-def _counted(count: int) -> list[str]:
-    return [hex(i) for i in range(count)]
+def _receipts(said: Told) -> dict[str, Array]:
+    again = [name for name in REPEATED if said.receipts[name] == said.transactions[name]]
+    return _arrays({**said.receipts, **dict.fromkeys(again, _NONE * len(said.counts))})
 
 
-def _columns(kind: type[msgspec.Struct], items: Sequence[msgspec.Struct]) -> dict[str, Array]:
-    """Every attribute of the structs; `astuple` reads them all at once, and soonest."""
-    values = zip(*map(astuple, items), strict=True) if items else repeat(())
+def _logs(block: Block, said: Told) -> dict[str, Array]:
+    given = said.logs["log_index"]
+    places = _places(given, said.counts)
+    through = places is None
+    own = {
+        "log_index": _NONE * len(given) if through else given,
+        "block_timestamp": _unlike(said.logs["block_timestamp"], block.timestamp),
+    }
     return {
-        name: _ODD.get(name, _texts)(column)
-        for name, column in zip(kind.__struct_fields__, values, strict=False)
-        if name not in _NOT_KEPT
+        **_arrays({**said.logs, **own}),
+        "topics": _lists(said.logs["topics"], said.topics),
+        "place": _counted(len(given)) if through else _texts(places),
+    }
+
+
+# Blocks with more are few.
+_COUNTED = tuple(map(hex, range(1 << 12)))
+_COUNTED_ARRAY = pa.array(_COUNTED, pa.string())
+
+
+def counted(count: int) -> tuple[str, ...]:
+    """The quantities from 0 on, as nodes write them."""
+    return _COUNTED[:count] if count <= len(_COUNTED) else tuple(map(hex, range(count)))
+
+
+def _counted(count: int) -> Array:
+    few = count <= len(_COUNTED)
+    return _COUNTED_ARRAY.slice(0, count) if few else _texts(counted(count))
+
+
+def _places(given: Column, counts: Sequence[int]) -> Column | None:
+    """Each log's index in the block; None where they count through it, as given."""
+    count = len(given)
+    through = counted(count)
+    if given == through:
+        return None
+    restarted = tuple(hex(index) for one in counts for index in range(one))
+    return through if given == restarted and len(set(given)) < count else given
+
+
+def _arrays(said: Mapping[str, Column]) -> dict[str, Array]:
+    """What is kept, as arrays; all texts in one go, since each call into Arrow has its price."""
+    kept = {name: column for name, column in said.items() if name not in _NOT_KEPT}
+    texts = [n for n, column in kept.items() if n not in _ODD and not _is_nothing(column)]
+    together = _texts(list(chain.from_iterable(kept[name] for name in texts)))
+    places = {name: place for place, name in enumerate(texts)}
+    return {
+        name: _ODD[name](column)
+        if name in _ODD
+        else together.slice(places[name] * len(column), len(column))
+        if name in places
+        else _nulls(len(column))
+        for name, column in kept.items()
     }
 
 
@@ -119,39 +203,65 @@ def _batch(columns: Mapping[str, Array]) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
 
 
-def _texts(column: Sequence[str | None]) -> Array:
+_NONE = (None,)
+_NULLS = pa.nulls(1 << 12, pa.string())
+
+
+def _texts(column: Column) -> Array:
     return pa.array(column, pa.string())
 
 
-def _flags(column: Sequence[bool | None]) -> Array:
+def _is_nothing(column: Column) -> bool:
+    """Whether it holds nothing: most blocks lack most of what some chain or other adds."""
+    return column[:1] in ((), _NONE) and column.count(None) == len(column)
+
+
+def _nulls(count: int) -> Array:
+    return _NULLS.slice(0, count) if count <= len(_NULLS) else pa.nulls(count, pa.string())
+
+
+def _unlike(column: Column, usual: str) -> Column:
+    """The column; nothing where all of it is the usual text."""
+    return _NONE * len(column) if column.count(usual) == len(column) else column
+
+
+def _flags(column: Column) -> Array:
     return pa.array(column, pa.bool_())
+
+
+def _removed(column: Column) -> Array:
+    return _flags(column if True in column else _NONE * len(column))
 
 
 def _json(column: Sequence[msgspec.Raw]) -> Array:
     """The node's JSON as text; null where it gave nothing, or null."""
-    texts = [bytes(raw).decode() if raw else "null" for raw in column]
+    if not any(column):
+        return _nulls(len(column))
+    texts = [str(raw, "utf-8") if raw else None for raw in column]
     return _texts([None if text == "null" else text for text in texts])
 
 
-def _lists(column: Sequence[Sequence[str]]) -> Array:
+def _lists(column: Sequence[Sequence[str]], flat: Sequence[str]) -> Array:
     ends = pa.array([0, *accumulate(map(len, column))], pa.int32())
-    return pa.ListArray.from_arrays(ends, _texts(list(chain.from_iterable(column))))
+    return pa.ListArray.from_arrays(ends, pa.array(flat, pa.string()))
 
 
 # Each of them is the block's own, or proven against it; receipts' blooms are a sixth of an answer.
-_NOT_KEPT = frozenset({"block_hash", "block_number", "logs_bloom", "logs"})
+_NOT_KEPT = frozenset({"block_hash", "block_number", "logs_bloom", "logs", "topics"})
 _ODD: dict[str, Callable[[Sequence[Any]], Array]] = {
-    "topics": _lists,
-    "removed": _flags,
+    "removed": _removed,
     "is_system_tx": _flags,
     "blob_versioned_hashes": _json,
     "access_list": _json,
     "authorization_list": _json,
 }
 
-SCHEMAS: dict[str, pa.Schema] = {
-    "transactions": _batch(_columns(Transaction, [])).schema,
-    "receipts": _batch(_columns(Receipt, [])).schema,
-    "logs": _batch({**_columns(Log, []), "place": _texts([])}).schema,
-}
+
+def _schemas() -> dict[str, pa.Schema]:
+    nothing = Block(number="0x0", hash="", parent_hash="", timestamp="0x0", transactions=[])
+    empty = payload(nothing, [])
+    return {name: getattr(empty, name).schema for name in ("transactions", "receipts", "logs")}
+
+
+SCHEMAS = _schemas()
 """By part of a payload, the columns of its rows."""

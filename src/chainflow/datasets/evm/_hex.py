@@ -52,7 +52,7 @@ def decimals(texts: Array) -> Array:
     digits = _significant(texts)
     wide = pc.greater(pc.binary_length(digits), 15)
     narrow = pc.binary_join_element_wise("0x0", pc.if_else(wide, "", digits), "")
-    exact = list(map(str, map(int, digits.filter(wide).to_pylist(), repeat(16))))
+    exact = list(map(str, map(int, _words(digits.filter(wide)), repeat(16))))
     filled: Array = pc.replace_with_mask(
         narrow.cast(pa.int64()).cast(pa.string()), wide, pa.array(exact, pa.string())
     )
@@ -73,7 +73,14 @@ def _is_hex(texts: Array) -> Array:
 
 def _significant(texts: Array) -> Array:
     """Digits of hex quantities, without leading zeros."""
-    return pc.ascii_ltrim(pc.utf8_slice_codeunits(texts, 2), "0")
+    return pc.ascii_ltrim(texts, "0x")
+
+
+def _words(texts: Array) -> list[str]:
+    """The texts, none of which is empty or has a blank; `to_pylist` takes ten times as long."""
+    every = pa.ListArray.from_arrays(pa.array([0, len(texts)], pa.int32()), texts)
+    joined: str = pc.binary_join(every, " ")[0].as_py()
+    return joined.split()
 
 
 READERS: Readers = {
