@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.postgres import Postgres, do
 from benchmarks.report import Line, at_most, plain
-from chainflow import heights, lag, plan
+from chainflow import heights, lag, pipeline
 from chainflow.store import database
 from chainflow.types import Chain, Heights
 
@@ -55,8 +55,7 @@ def measure(folder: Path) -> list[Line]:
         )
 
         def planned() -> None:
-            gaps = heights.gaps(engine, _LONG, _HEIGHTS)
-            assert plan.plan(_LONG, gaps, rate=5.0, costs=heights.costs(engine, _LONG))
+            assert pipeline.next_batches(engine, _LONG, Heights(_HEIGHTS - 1, None))
 
         def lagging() -> None:
             assert len(lag.rows(engine)) == CHAINS

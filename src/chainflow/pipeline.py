@@ -64,7 +64,7 @@ def next_batches(engine: Engine, chain: Chain, seen: Heights) -> tuple[Batch, ..
         return ()
     return plan.plan(
         chain,
-        heights.gaps(engine, chain, target + 1),
+        heights.gaps(engine, chain, target + 1, limit=plan.most_gaps(chain)),
         rate=heights.rate(engine, chain) or chain.blocks_per_minute,
         costs=heights.costs(engine, chain),
     )

@@ -44,7 +44,8 @@ def plan(
 
     Args:
         chain: Whose `task_minutes` and `max_tasks_per_run` hold.
-        gaps: Missing heights by dataset, ascending and disjoint, already cut at the target.
+        gaps: Missing heights by dataset, ascending and disjoint, already cut at the target; of more
+            than `most_gaps` the lowest and the highest do.
         rate: Blocks per minute.
         costs: What a block cost lately; None before anything was merged.
 
@@ -65,6 +66,13 @@ def plan(
     leading = tuple(islice(_cut([head], most), 1 if head_first else 0))
     others = (batch for batch in (oldest, *islice(ascending, slots)) if batch not in leading)
     return leading + tuple(islice(others, slots - len(leading)))
+
+
+def most_gaps(chain: Chain) -> int:
+    """How many gaps of a dataset `plan` may need: the lowest, of which each batch ends one at most,
+    and the highest.
+    """
+    return chain.max_tasks_per_run + 2
 
 
 def segments(gaps: Mapping[str, Sequence[BlockRange]]) -> tuple[Batch, ...]:

@@ -201,6 +201,17 @@ def test_plan_takes_missing_heights_once_and_no_others(
             taken[dataset] |= heights
 
 
+@given(gaps=GAPS, costs=COSTS, rate=RATE, slots=st.integers(1, 4))
+def test_plan_needs_no_more_gaps_than_it_says(
+    gaps: Gaps, costs: Costs | None, rate: float, slots: int
+) -> None:
+    """Of many gaps the lowest and the highest give the plan that all give."""
+    chain = _chain(max_tasks_per_run=slots)
+    lowest = planning.most_gaps(chain) - 1
+    few = {dataset: [*some[:lowest], *some[lowest:][-1:]] for dataset, some in gaps.items()}
+    assert plan(chain, few, rate=rate, costs=costs) == plan(chain, gaps, rate=rate, costs=costs)
+
+
 def _highest_run(gaps: Gaps) -> int:
     """First height of the highest run that the same datasets miss."""
     missed = _missed(gaps)
