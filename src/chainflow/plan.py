@@ -69,9 +69,7 @@ def plan(
 
 
 def most_gaps(chain: Chain) -> int:
-    """How many gaps of a dataset `plan` may need: the lowest, of which each batch ends one at most,
-    and the highest.
-    """
+    """How many gaps of a dataset `plan` may need: the highest, and the lowest, one for each batch."""
     return chain.max_tasks_per_run + 2
 
 

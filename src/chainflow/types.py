@@ -108,7 +108,8 @@ class Costs:
 class RawBlock:
     """One block as its node gave it, in the envelope every family has.
 
-    `payload` is the family's own struct of `chainflow.wire`; `size` its share of the bytes that the node sent.
+    `payload` is the family's own struct of `chainflow.wire`; `size` its share of the bytes that the
+    node sent.
     """
 
     height: int

@@ -150,7 +150,7 @@ def test_what_does_not_fit_exactly_is_no_transfer(case: str) -> None:
 
 
 def as_eth_abi_reads(data: bytes) -> list[tuple[int, int]]:
-    """The ids and values of a batch's data, by the codec that web3 brings; none where it refuses."""
+    """The ids and values of a batch's data by web3's codec; none where it refuses."""
     try:
         ids, values = eth_abi.decode(("uint256[]", "uint256[]"), data)
     except (DecodingError, ValueError, OverflowError):

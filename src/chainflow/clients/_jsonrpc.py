@@ -33,9 +33,9 @@ class Answered(Protocol[_T_co]):
     """An answer that was read with its envelope."""
 
     @property
-    def id(self) -> int: ...  # noqa: D102
+    def id(self) -> int: ...
     @property
-    def result(self) -> _T_co: ...  # noqa: D102
+    def result(self) -> _T_co: ...
 
 
 Read = Callable[[bytes], "Sequence[Answered[_T]] | None"]
@@ -145,9 +145,7 @@ def _pace(node: Node, calls: int, size: int) -> None:
         node.calls.up()
 
 
-def _whole(
-    reply: Reply, calls: Sequence[Call], read: Read[_T]
-) -> list[Outcome | Whole[_T]] | None:
+def _whole(reply: Reply, calls: Sequence[Call], read: Read[_T]) -> list[Outcome | Whole[_T]] | None:
     """The results, if the body was read whole and answers every call."""
     if reply.status != _OK or not _is_text(reply.body) or (answers := read(reply.body)) is None:
         return None
@@ -168,9 +166,7 @@ def _is_text(body: bytes) -> bool:
     return True
 
 
-def _outcomes(
-    node: Node, reply: Reply, calls: Sequence[Call]
-) -> list[Outcome | Whole[_T]]:
+def _outcomes(node: Node, reply: Reply, calls: Sequence[Call]) -> list[Outcome | Whole[_T]]:
     answers = _decode(node, reply)
     if isinstance(answers, _Answer):
         answers = _alone(node, reply, answers, calls)

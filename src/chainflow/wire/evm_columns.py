@@ -146,15 +146,14 @@ def _receipts(said: Told) -> dict[str, Array]:
 def _logs(block: Block, said: Told) -> dict[str, Array]:
     given = said.logs["log_index"]
     places = _places(given, said.counts)
-    through = places is None
     own = {
-        "log_index": _NONE * len(given) if through else given,
+        "log_index": _NONE * len(given) if places is None else given,
         "block_timestamp": _unlike(said.logs["block_timestamp"], block.timestamp),
     }
     return {
         **_arrays({**said.logs, **own}),
         "topics": _lists(said.logs["topics"], said.topics),
-        "place": _counted(len(given)) if through else _texts(places),
+        "place": _counted(len(given)) if places is None else _texts(places),
     }
 
 
