@@ -69,7 +69,7 @@ def plan(
 
 
 def most_gaps(chain: Chain) -> int:
-    """How many gaps of a dataset `plan` may need: the highest, and the lowest, one for each batch."""
+    """How many gaps of a dataset `plan` may need: the highest, and the lowest, one a batch."""
     return chain.max_tasks_per_run + 2
 
 

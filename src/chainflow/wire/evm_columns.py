@@ -185,16 +185,14 @@ def _places(given: Column, counts: Sequence[int]) -> Column | None:
 def _arrays(said: Mapping[str, Column]) -> dict[str, Array]:
     """What is kept, as arrays; all texts in one go, since each call into Arrow has its price."""
     kept = {name: column for name, column in said.items() if name not in _NOT_KEPT}
-    texts = [n for n, column in kept.items() if n not in _ODD and not _is_nothing(column)]
+    made = {name: _ODD[name](kept[name]) for name in kept.keys() & _ODD.keys()}
+    texts = [n for n, column in kept.items() if n not in made and not _is_nothing(column)]
     together = _texts(list(chain.from_iterable(kept[name] for name in texts)))
-    places = {name: place for place, name in enumerate(texts)}
+    for place, name in enumerate(texts):
+        count = len(kept[name])
+        made[name] = together.slice(place * count, count)
     return {
-        name: _ODD[name](column)
-        if name in _ODD
-        else together.slice(places[name] * len(column), len(column))
-        if name in places
-        else _nulls(len(column))
-        for name, column in kept.items()
+        name: made[name] if name in made else _nulls(len(column)) for name, column in kept.items()
     }
 
 

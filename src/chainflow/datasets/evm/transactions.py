@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
 from chainflow.datasets._columns import arrays, columns, computed, field, table
 from chainflow.datasets._extra import contradictions, extras, objects, with_unknown
 from chainflow.datasets._rows import pc
@@ -15,6 +13,8 @@ from chainflow.types import Dataset
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import pyarrow as pa
 
     from chainflow.datasets._columns import Values
     from chainflow.datasets._rows import Array
@@ -96,8 +96,9 @@ def decode(blocks: Sequence[RawBlock]) -> pa.Table:
 def _words(halves: Array) -> Array:
     """Halves of signatures as 32 bytes: some nodes leave out leading zeros, some do not."""
     short = pc.and_(pc.less(pc.binary_length(halves), _WORD), pc.starts_with(halves, "0x"))
-    padded = [f"0x{half[2:]:0>64}" for half in halves.filter(short).to_pylist()]
-    return pc.replace_with_mask(halves, pc.fill_null(short, False), pa.array(padded, pa.string()))
+    digits = pc.binary_replace_slice(halves.filter(short), 0, 2, "")
+    padded = pc.binary_join_element_wise("0x", pc.ascii_lpad(digits, 64, "0"), "")
+    return pc.replace_with_mask(halves, pc.fill_null(short, False), padded)
 
 
 def _extra(said: Said, outcomes: Said, times: Array) -> list[str | None]:
