@@ -14,6 +14,7 @@ from chainflow.errors import (
     WrongChain,
 )
 from chainflow.types import BlockRange, Heights, RawBlock
+from chainflow.wire import evm as wire
 from tests import fake_node
 from tests.fake_node import CHAIN, FAST, FakeNode, Reaction, chain, fetch, heights
 
@@ -305,3 +306,24 @@ def test_block_receipts_of_one_endpoint_only_are_no_matter() -> None:
     assert _heights(fetch([poor, rich], TEN)) == list(TEN)
     assert rich.calls(RECEIPTS)
     assert not rich.calls(ONE_RECEIPT)
+
+
+def test_answers_with_unknown_fields_are_read_one_by_one_from_then_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An endpoint whose blocks have fields of their own is not read in one go in vain each time."""
+    tried = 0
+
+    def decode(body: bytes) -> list[wire.Answer] | None:
+        nonlocal tried
+        tried += 1
+        return read(body)
+
+    read = wire.decode_answers
+    monkeypatch.setattr(wire, "decode_answers", decode)
+    node = FakeNode(chain(40))
+    edited = fake_node.edit(fake_node.puts(sendRoot="0x1"), method="eth_getBlockByNumber")
+    node.react(edited, times=ALWAYS)
+    blocks = fetch([node], BlockRange(0, 40), limits=SINGLE)
+    assert [block.payload.block.extra for block in blocks] == ['{"sendRoot":"0x1"}'] * 40
+    assert tried == 1
