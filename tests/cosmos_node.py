@@ -49,9 +49,12 @@ def made(network: str, height: int) -> RawBlock:
     return raw(*made_answers(network, height))
 
 
-def made_answers(network: str, height: int) -> tuple[Json, Json]:
-    """The same as answers to `block` and `block_results`."""
-    block, results = chain(height + 1, first=height, network=network)._answers(height)
+def made_answers(network: str, height: int, *, before: int = 0) -> tuple[Json, Json]:
+    """The same as answers to `block` and `block_results`, with blocks before it.
+
+    A chain that changed its dialect begins in its first one.
+    """
+    block, results = chain(height + 1, first=height - before, network=network)._answers(height)
     return json.loads(block), json.loads(results)
 
 
