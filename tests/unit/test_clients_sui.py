@@ -31,6 +31,7 @@ from chainflow.errors import (
     WrongChain,
 )
 from chainflow.types import BlockRange, Heights
+from chainflow.wire import _sui_messages as messages
 from tests import sui
 from tests.fake_node import FAST, SOON
 from tests.sui_nodes import (
@@ -156,6 +157,45 @@ def test_checkpoint_that_a_node_has_dropped_is_pruned() -> None:
     """Below its lowest available checkpoint; the archival service is named."""
     with pytest.raises(HeightPruned, match=r"lowest checkpoint that the node has is 20.*archival"):
         fetch([FakeLedger(BODIES, lowest=20)], BlockRange(7, 8))
+
+
+@pytest.mark.parametrize("code", [None, grpc.StatusCode.INTERNAL, NOT_FOUND])
+def test_objects_that_a_node_has_dropped_are_pruned(code: grpc.StatusCode | None) -> None:
+    """Whether it refuses or leaves them out; the checkpoint alone is still to be had."""
+    ledger = FakeLedger(BODIES, lowest=5, objects_from=20, without_objects=code)
+    words = (
+        r"suinet checkpoint 7: 127.0.0.1:\d+: the lowest checkpoint of which the node has the "
+        r"objects is 20; .*`endpoints:` such as grpcs://archive\.mainnet\.sui\.io:443"
+    )
+    with pytest.raises(HeightPruned, match=words):
+        fetch([ledger], BlockRange(7, 9))
+    assert len(ledger.masks) == 1
+    assert len(fetch([ledger], BlockRange(7, 9), ("blocks", "events"))) == 2
+    nodes: list[Node] = [ledger, FakeStore(BODIES)]
+    assert [block.height for block in fetch(nodes, BlockRange(7, 9))] == [7, 8]
+
+
+@pytest.mark.parametrize(
+    ("body", "objects_from", "words"),
+    [(BODIES[7], 0, "did not come"), (BODIES[8], 20, "checkpoint 8 came instead")],
+)
+def test_what_else_is_wrong_is_not_taken_for_pruned(
+    body: bytes, objects_from: int, words: str
+) -> None:
+    """Objects that a node should have; and another checkpoint than was asked for."""
+    checkpoint = messages.Checkpoint.FromString(body)
+    checkpoint.ClearField("objects")
+    answer = messages.GetCheckpointResponse(checkpoint=checkpoint).SerializeToString()
+    ledger = FakeLedger(BODIES, objects_from=objects_from, answers=[answer] * 3)
+    with pytest.raises(MalformedAnswer, match=f"suinet checkpoint 7: .*{words}"):
+        fetch([ledger], BlockRange(7, 8))
+
+
+def test_checkpoint_that_a_node_should_have_is_not_yet() -> None:
+    """Objects that it has dropped say nothing of a checkpoint asked for without them."""
+    ledger = FakeLedger(BODIES, lowest=5, objects_from=20, always=(NOT_FOUND, "not found"))
+    with pytest.raises(NotYet):
+        fetch([ledger], BlockRange(7, 8), ("blocks",), limits=SOON)
 
 
 def test_pruned_checkpoint_comes_of_an_archive() -> None:

@@ -22,7 +22,7 @@ from chainflow.clients._health import told
 from chainflow.clients._http import Node, session
 from chainflow.clients._pace import DEFAULT, Limits
 from chainflow.clients._sui_store import Store
-from chainflow.errors import MalformedAnswer, WrongChain
+from chainflow.errors import HeightPruned, MalformedAnswer, WrongChain
 from chainflow.types import BlockRange, Chain, Heights, RawBlock
 from chainflow.wire import _base58 as base58
 from chainflow.wire import sui as wire
@@ -52,6 +52,9 @@ class Source(Protocol):
 
     async def checkpoint(self, height: int, *, objects: bool) -> tuple[Any, int]:
         """A checkpoint's message, with objects if so wished, and how many bytes were sent."""
+
+    async def pruned(self, height: int, *, objects: bool) -> HeightPruned | None:
+        """Why the endpoint has not, or no longer, what is wished; None if it should have it."""
 
 
 @asynccontextmanager
@@ -154,9 +157,15 @@ class SuiClient:
     async def _checkpoint(
         self, node: Node, height: int, parent: str | None, *, objects: bool
     ) -> RawBlock:
-        said, size = await self._sources[node].checkpoint(height, objects=objects)
+        source = self._sources[node]
+        said, size = await source.checkpoint(height, objects=objects)
         checkpoint = wire.decode(said)
-        proof.check(checkpoint, height, objects=objects)
+        try:
+            proof.check(checkpoint, height, objects=objects)
+        except MalformedAnswer as error:
+            # A node that has dropped objects leaves them out; everything else must agree.
+            proof.check(checkpoint, height, objects=False)
+            raise await source.pruned(height, objects=objects) or error from None
         previous = base58.encode(checkpoint.summary.previous_digest)
         if parent is not None and previous != parent:
             raise MalformedAnswer(
