@@ -217,10 +217,12 @@ def test_wrong_chain_is_refused(node: Any) -> None:  # noqa: ANN401 - either
         fetch([node], TEN, of=replace(CHAIN, chain_id="other"))
 
 
-def test_node_that_names_no_chain_is_refused() -> None:
-    """It cannot be shown to be the right one."""
-    with pytest.raises(MalformedAnswer, match="does not say chain_id"):
-        fetch([FakeLedger(BODIES)], TEN, of=replace(CHAIN, chain_id=GENESIS))
+def test_node_that_names_no_chain_is_taken_with_a_note(caplog: pytest.LogCaptureFixture) -> None:
+    """Its checkpoints link to those merged before, as those of such a store do."""
+    caplog.set_level(logging.INFO)
+    ledger = FakeLedger(BODIES)
+    assert len(fetch([ledger], TEN, of=replace(CHAIN, chain_id=GENESIS))) == 10
+    assert f"chain not proven chain=suinet endpoint={ledger.endpoint.host}" in caplog.text
 
 
 def test_store_that_does_not_reach_back_is_taken_with_a_note(
@@ -428,13 +430,14 @@ def test_probe_of_something_else_is_an_error() -> None:
         asyncio.run(work(FakeStore([], watermark=False)))
 
 
-def test_probe_of_a_store_without_checkpoint_0_does_not_know_the_chain() -> None:
-    """It is a store all the same; the note says what to do."""
+@pytest.mark.parametrize("node", [FakeStore(BODIES, lowest=20), FakeLedger(BODIES)])
+def test_probe_of_what_names_no_chain_does_not_know_it(node: Any) -> None:  # noqa: ANN401 - either
+    """A store without checkpoint 0, or a node that does not tell; the note says what to do."""
 
-    async def work(store: FakeStore) -> Probed:
-        async with store.running():
-            return await client.probe(store.endpoint, FAST)
+    async def work() -> Probed:
+        async with node.running():
+            return await client.probe(node.endpoint, FAST)
 
-    said = asyncio.run(work(FakeStore(BODIES, lowest=20)))
+    said = asyncio.run(work())
     assert said.chain_id is None
     assert "set chain_id" in said.notes[0]

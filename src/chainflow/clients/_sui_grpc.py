@@ -90,16 +90,19 @@ class Ledger:
 
     async def head(self) -> int:
         """The newest checkpoint that the node has executed."""
-        return int(_told(await self._info(), "checkpoint_height"))
+        info = await self._info()
+        if not info.HasField("checkpoint_height"):
+            raise MalformedAnswer("GetServiceInfo does not say checkpoint_height")
+        return int(info.checkpoint_height)
 
     async def lowest(self) -> int:
         """The lowest checkpoint of which the node has the objects, too."""
         info = await self._info()
         return int(max(info.lowest_available_checkpoint, info.lowest_available_checkpoint_objects))
 
-    async def chain_id(self) -> str:
-        """The digest of checkpoint 0."""
-        return str(_told(await self._info(), "chain_id"))
+    async def chain_id(self) -> str | None:
+        """The digest of checkpoint 0; None where the node does not tell it."""
+        return str((await self._info()).chain_id) or None
 
     async def checkpoint(self, height: int, *, objects: bool) -> tuple[Any, int]:
         """A checkpoint's message, and how many bytes were sent for it.
@@ -163,12 +166,6 @@ class Ledger:
         if _TOO_LARGE in details:
             return AnswerTooLarge(text)
         return _ERRORS.get(error.code(), NodeUnavailable)(text)
-
-
-def _told(info: Any, field: str) -> Any:  # noqa: ANN401 - a message, and a field of it
-    if not info.HasField(field):
-        raise MalformedAnswer(f"GetServiceInfo does not say {field}")
-    return getattr(info, field)
 
 
 def _parsed(kind: Any, body: bytes) -> Any:  # noqa: ANN401 - messages

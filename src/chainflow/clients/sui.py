@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 _GRPC = ("grpc", "grpcs")
 _WITH_OBJECTS = "balance_changes"
-_NO_GENESIS = "a store without checkpoint 0 cannot say which chain it is: set chain_id by hand"
+_NO_CHAIN = "it does not say which chain it is (a store: by checkpoint 0): set chain_id by hand"
 
 
 class Source(Protocol):
@@ -48,7 +48,7 @@ class Source(Protocol):
         """The newest checkpoint."""
 
     async def chain_id(self) -> str | None:
-        """The digest of checkpoint 0, as far as it can be told."""
+        """The digest of checkpoint 0; None where the endpoint does not tell it."""
 
     async def checkpoint(self, height: int, *, objects: bool) -> tuple[Any, int]:
         """A checkpoint's message, with objects if so wished, and how many bytes were sent."""
@@ -84,7 +84,7 @@ async def probe(endpoint: Endpoint, limits: Limits = DEFAULT) -> Probed:
         await source.head()
         chain_id = await source.chain_id()
         lowest = 0 if isinstance(source, Store) else await _lowest(source)
-        notes = () if chain_id is not None else (_NO_GENESIS,)
+        notes = () if chain_id is not None else (_NO_CHAIN,)
         return Probed(chain_id=chain_id, lowest=lowest, batches=False, notes=notes)
 
 
@@ -189,7 +189,7 @@ class SuiClient:
         if given is None:
             # Its checkpoints link to those merged before, or are refused.
             log.info(
-                "chain not proven chain=%s endpoint=%s reason=no checkpoint 0",
+                "chain not proven chain=%s endpoint=%s reason=it does not say which it is",
                 self._chain.name,
                 node.host,
             )
