@@ -81,7 +81,7 @@ def _first(family: Family) -> int:
 
 def _names_place(family: Family, height: int, message: str) -> bool:
     """Whether an error names the chain, the height, and the endpoint by its host."""
-    asked = rf"(\[{height}, \d+\)|checkpoint {height})"
+    asked = rf"(\[{height}, \d+\)|(checkpoint|height) {height})"
     return bool(re.match(rf"{family.CHAIN.name} {asked}: 127\.0\.0\.1:\d+: ", message))
 
 

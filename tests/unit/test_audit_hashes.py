@@ -184,4 +184,4 @@ def test_a_row_without_what_is_required_is_no_row() -> None:
 
 def test_every_family_with_hashes_of_its_own_is_found_by_its_file() -> None:
     """The folder is read; a family without a file is told as such."""
-    assert lookup.names("audit") == ("cosmos", "evm", "sui", "tron")
+    assert {"cosmos", "evm", "sui", "tron"} <= set(lookup.names("audit"))
