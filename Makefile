@@ -34,7 +34,7 @@ check: .venv/installed  ## Format, lint, types, and who imports whom
 bench: .venv/installed  ## The numbers of benchmarks/, measured on this machine
 	$(BIN)/python -m benchmarks
 
-matrix: .venv/installed  ## The DAG tests on each Airflow that constraints/ has pins of
+matrix: .venv/installed  ## DAGs, and what protobuf decodes, on each Airflow that constraints/ has pins of
 	$(BIN)/python tests/dags/matrix.py
 
 # Bytecode is compiled here, on all cores, because the environment may forbid Python to write it

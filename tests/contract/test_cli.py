@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 import yaml
+from rich.console import Console
 from sqlalchemy.engine import Engine
 
-from chainflow import cli, clients, line
-from chainflow.clients import evm
+from chainflow import board, cli, clients, line
+from chainflow.clients import Client, evm
 from chainflow.clients._pace import DEFAULT
+from chainflow.endpoints import Endpoint
+from chainflow.types import Chain
 from tests import small
 from tests.dags.nodes import Nodes, frozen
 
@@ -268,6 +274,31 @@ def test_heights_shows_the_table_of_the_talk(terminal: Terminal) -> None:
     assert line.split()[2:4] == [f"{terminal.head / 1e6:.1f}M"] * 2
     assert "5.0 /min" in line
     assert line.rstrip().endswith("synced")
+
+
+def test_heights_on_a_terminal_shows_each_answer_as_it_comes(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The slow node answers only once the other's height is on the screen."""
+    screen, connect = io.StringIO(), clients.connect
+    head = f"{terminal.head / 1e6:.1f}M"
+
+    @asynccontextmanager
+    async def slow(chain: Chain, endpoints: Sequence[Endpoint]) -> AsyncIterator[Client]:
+        async with connect(chain, endpoints) as client:
+            async with asyncio.timeout(20.0):
+                while chain.name == "arbitrum" and head not in screen.getvalue():
+                    await asyncio.sleep(0.01)
+            yield client
+
+    monkeypatch.setattr(clients, "connect", slow)
+    monkeypatch.setattr(
+        board, "console", lambda: Console(file=screen, force_terminal=True, width=160)
+    )
+    assert terminal.run("heights").code == 0
+    last = screen.getvalue().rpartition("BLOCKCHAIN")[2]
+    heights = [terminal.nodes.simulations[name].head for name in ("ethereum", "arbitrum")]
+    assert all(f"{height / 1e6:.1f}M" in last for height in heights)
 
 
 def test_heights_json_is_one_object_per_chain(terminal: Terminal) -> None:

@@ -31,6 +31,7 @@ from chainflow.errors import (
     WrongChain,
 )
 from chainflow.types import BlockRange, Heights
+from chainflow.wire import _sui_messages as messages
 from tests import sui
 from tests.fake_node import FAST, SOON
 from tests.sui_nodes import (
@@ -158,6 +159,45 @@ def test_checkpoint_that_a_node_has_dropped_is_pruned() -> None:
         fetch([FakeLedger(BODIES, lowest=20)], BlockRange(7, 8))
 
 
+@pytest.mark.parametrize("code", [None, grpc.StatusCode.INTERNAL, NOT_FOUND])
+def test_objects_that_a_node_has_dropped_are_pruned(code: grpc.StatusCode | None) -> None:
+    """Whether it refuses or leaves them out; the checkpoint alone is still to be had."""
+    ledger = FakeLedger(BODIES, lowest=5, objects_from=20, without_objects=code)
+    words = (
+        r"suinet checkpoint 7: 127.0.0.1:\d+: the lowest checkpoint of which the node has the "
+        r"objects is 20; .*`endpoints:` such as grpcs://archive\.mainnet\.sui\.io:443"
+    )
+    with pytest.raises(HeightPruned, match=words):
+        fetch([ledger], BlockRange(7, 9))
+    assert len(ledger.masks) == 1
+    assert len(fetch([ledger], BlockRange(7, 9), ("blocks", "events"))) == 2
+    nodes: list[Node] = [ledger, FakeStore(BODIES)]
+    assert [block.height for block in fetch(nodes, BlockRange(7, 9))] == [7, 8]
+
+
+@pytest.mark.parametrize(
+    ("body", "objects_from", "words"),
+    [(BODIES[7], 0, "did not come"), (BODIES[8], 20, "checkpoint 8 came instead")],
+)
+def test_what_else_is_wrong_is_not_taken_for_pruned(
+    body: bytes, objects_from: int, words: str
+) -> None:
+    """Objects that a node should have; and another checkpoint than was asked for."""
+    checkpoint = messages.Checkpoint.FromString(body)
+    checkpoint.ClearField("objects")
+    answer = messages.GetCheckpointResponse(checkpoint=checkpoint).SerializeToString()
+    ledger = FakeLedger(BODIES, objects_from=objects_from, answers=[answer] * 3)
+    with pytest.raises(MalformedAnswer, match=f"suinet checkpoint 7: .*{words}"):
+        fetch([ledger], BlockRange(7, 8))
+
+
+def test_checkpoint_that_a_node_should_have_is_not_yet() -> None:
+    """Objects that it has dropped say nothing of a checkpoint asked for without them."""
+    ledger = FakeLedger(BODIES, lowest=5, objects_from=20, always=(NOT_FOUND, "not found"))
+    with pytest.raises(NotYet):
+        fetch([ledger], BlockRange(7, 8), ("blocks",), limits=SOON)
+
+
 def test_pruned_checkpoint_comes_of_an_archive() -> None:
     """Another endpoint that has it."""
     nodes: list[Node] = [FakeLedger(BODIES, lowest=20), FakeStore(BODIES)]
@@ -177,10 +217,12 @@ def test_wrong_chain_is_refused(node: Any) -> None:  # noqa: ANN401 - either
         fetch([node], TEN, of=replace(CHAIN, chain_id="other"))
 
 
-def test_node_that_names_no_chain_is_refused() -> None:
-    """It cannot be shown to be the right one."""
-    with pytest.raises(MalformedAnswer, match="does not say chain_id"):
-        fetch([FakeLedger(BODIES)], TEN, of=replace(CHAIN, chain_id=GENESIS))
+def test_node_that_names_no_chain_is_taken_with_a_note(caplog: pytest.LogCaptureFixture) -> None:
+    """Its checkpoints link to those merged before, as those of such a store do."""
+    caplog.set_level(logging.INFO)
+    ledger = FakeLedger(BODIES)
+    assert len(fetch([ledger], TEN, of=replace(CHAIN, chain_id=GENESIS))) == 10
+    assert f"chain not proven chain=suinet endpoint={ledger.endpoint.host}" in caplog.text
 
 
 def test_store_that_does_not_reach_back_is_taken_with_a_note(
@@ -388,13 +430,14 @@ def test_probe_of_something_else_is_an_error() -> None:
         asyncio.run(work(FakeStore([], watermark=False)))
 
 
-def test_probe_of_a_store_without_checkpoint_0_does_not_know_the_chain() -> None:
-    """It is a store all the same; the note says what to do."""
+@pytest.mark.parametrize("node", [FakeStore(BODIES, lowest=20), FakeLedger(BODIES)])
+def test_probe_of_what_names_no_chain_does_not_know_it(node: Any) -> None:  # noqa: ANN401 - either
+    """A store without checkpoint 0, or a node that does not tell; the note says what to do."""
 
-    async def work(store: FakeStore) -> Probed:
-        async with store.running():
-            return await client.probe(store.endpoint, FAST)
+    async def work() -> Probed:
+        async with node.running():
+            return await client.probe(node.endpoint, FAST)
 
-    said = asyncio.run(work(FakeStore(BODIES, lowest=20)))
+    said = asyncio.run(work())
     assert said.chain_id is None
     assert "set chain_id" in said.notes[0]

@@ -652,6 +652,20 @@ def test_registry_of_the_project_is_good(monkeypatch: pytest.MonkeyPatch) -> Non
     assert all("transactions" in chain.datasets for chain in live.values())
 
 
+def test_registry_of_the_project_begins_where_blocks_are_had_and_proven(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Above 1 where it was another chain below: at Nitro, Bedrock, Mantle's own, and Celo's L2."""
+    monkeypatch.setattr(lookup, "names", THE_PACKAGES)
+    chains = registry.load(ROOT / "chains.yaml").chains.values()
+    assert {chain.name: chain.start for chain in chains if chain.start > 1} == {
+        "arbitrum": 22_207_817,
+        "optimism": 105_235_063,
+        "mantle": 61_171_946,
+        "celo": 31_056_500,
+    }
+
+
 def test_registry_is_read_without_what_only_the_work_needs() -> None:
     """Reading it imports neither Arrow nor a database driver, an HTTP client, or web3."""
     code = (

@@ -28,9 +28,14 @@ if TYPE_CHECKING:
     from chainflow.clients._http import Node, Reply
 
 WATERMARK = "_metadata/watermark/checkpoint_blob.json"
+# Source: docs.sui.io, "Querying Historical Data with Archival Service".
+ARCHIVAL_SERVICE = (
+    "an archival service, a line of `endpoints:` such as grpcs://archive.mainnet.sui.io:443 "
+    "(testnet: grpcs://archive.testnet.sui.io:443) or your provider's"
+)
 ARCHIVE = (
     "Sui's public store keeps 30 days over HTTPS; all of history is in the requester-pays bucket "
-    "gs://mysten-mainnet-checkpoints-use4 and behind gRPC at an archival service"
+    f"gs://mysten-mainnet-checkpoints-use4 and at {ARCHIVAL_SERVICE}"
 )
 _OK, _NOT_FOUND = 200, 404
 _MAGIC = b"\x28\xb5\x2f\xfd"
@@ -87,6 +92,9 @@ class Store:
         if reply.status == _NOT_FOUND:
             raise await self._missing(height)
         return wire.message(self._body(reply)), len(reply.body)
+
+    async def pruned(self, height: int, *, objects: bool) -> HeightPruned | None:
+        """None: a file that is there is whole."""
 
     async def _missing(self, height: int) -> NotYet | HeightPruned:
         try:
