@@ -105,6 +105,13 @@ BROKEN: dict[str, tuple[str | bytes, str, tuple[str, ...]]] = {
         ("more than 100000 values",),
     ),
     "deep": (f"chains: {'[' * 5000}{']' * 5000}\n", "1: ", ("nested too deeply",)),
+    # Deeper than what libyaml composes without ending the process.
+    "deepest": ("chains:\n" + " [\n" * 100_000, "101: ", ("nested too deeply",)),
+    "deep by aliases": (
+        f"a: &a {'[' * 80}{']' * 80}\nb: {'[' * 80}*a{']' * 80}\n",
+        "1: b: ",
+        ("nested too deeply",),
+    ),
     # The file's own keys.
     "unknown section": (
         f"chain: {{}}\n{GOOD}",
@@ -227,6 +234,31 @@ BROKEN: dict[str, tuple[str | bytes, str, tuple[str, ...]]] = {
         _entry("owner: !!python/name:os.system x"),
         "6: ethereum.owner: ",
         ("cannot be read as",),
+    ),
+    **{
+        f"{text} as {tag}": (
+            _entry(f"chain_id: !!{tag} {text}"),
+            "6: ethereum.chain_id: ",
+            (f"cannot be read as {tag} ",),
+        )
+        for tag, text in (
+            ("int", '""'),
+            ("int", "_"),
+            ("float", '""'),
+            ("bool", "foo"),
+            ("timestamp", "foo"),
+            ("binary", "YQ=="),
+            ("map", "a"),
+            ("seq", "{a: 1}"),
+            ("str", "[a]"),
+            ("set", "{a}"),
+            ("omap", "[a: 1]"),
+        )
+    },
+    "a list of pairs": (
+        _entry("tags: !!omap [a: 1]"),
+        "6: ethereum.tags: ",
+        ("cannot be read as omap",),
     ),
     "not a number": (
         _key("blocks_per_minute", ".nan"),
