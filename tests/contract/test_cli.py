@@ -223,6 +223,21 @@ def test_wrong_chain_id_stops_the_chain(terminal: Terminal, engine: Engine) -> N
     assert small.ask(engine, "SELECT to_regclass('ethereum.blocks')") == [None]
 
 
+def test_an_entry_edited_to_another_chain_is_refused(terminal: Terminal, engine: Engine) -> None:
+    """By every command that would mix its rows with those that are there; the board says why."""
+    terminal.run("sync", "ethereum", "--to", str(terminal.first + 5))
+    kept = terminal.nodes.entries["arbitrum"]
+    terminal.change(chain_id=kept["chain_id"], endpoints=kept["endpoints"])
+    for words in (["sync"], ["plan"], ["audit"], ["audit", "--repair"]):
+        outcome = terminal.run(*words, "ethereum")
+        assert outcome.code == 1
+        assert "rows of family evm, chain_id 1, and its entry says" in one_line(outcome)
+    rows = {row["chain"]: row for row in terminal.run("heights", "--json").objects()}
+    assert "DROP SCHEMA" in str(rows["ethereum"]["error"])
+    assert rows["arbitrum"]["error"] is None
+    assert small.ask(engine, "SELECT count(*) FROM ethereum.blocks") == [5]
+
+
 def test_unreachable_database_keeps_its_password(
     terminal: Terminal, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -410,11 +425,11 @@ def test_audit_says_what_it_found_before_the_node_failed(
     terminal.run("sync", "ethereum")
     rows = small.ask(engine, "SELECT count(*) FROM ethereum.blocks")
     small.do(engine, f"DELETE FROM ethereum.blocks WHERE block_number = {terminal.first}")
-    terminal.change(chain_id=2)
+    terminal.change(endpoints=["http://127.0.0.1:9"])
     failed = terminal.run("audit", "ethereum", "--repair")
     assert failed.code == 1
     assert "complete: 1 failing" in failed.out
-    assert "chain id" in one_line(failed)
+    assert "cannot connect" in one_line(failed)
     assert small.ask(engine, "SELECT count(*) FROM ethereum.blocks") == [rows[0] - 1]
 
 
