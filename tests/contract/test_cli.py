@@ -183,6 +183,27 @@ def test_sync_killed_again_and_again_ends_as_an_undisturbed_one(
     ]
 
 
+def test_sync_follow_waits_for_a_height_that_is_not_final_yet(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without --follow it is work that failed; with it, it is tried again until it is there."""
+    above = str(terminal.head + 1)
+    alone = terminal.run("sync", "ethereum", "--from", above)
+    assert alone.code == 1
+    assert f"height {above} is not final yet: the head is {terminal.head}" in one_line(alone)
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    following = terminal.run("sync", "ethereum", "--from", above, "--follow")
+    assert following.code == 130
+    assert following.err.count("is not final yet") == following.err.count("trying again") == 2
+
+
 def _slices(engine: Engine) -> int:
     [count] = small.ask(engine, "SELECT count(*) FROM chainflow.merge_log")
     return int(count)
@@ -195,6 +216,7 @@ def _slices(engine: Engine) -> int:
         (("sync", "ethereum", "--from", "9", "--to", "3"), 2, "--to is exclusive"),
         (("sync", "ethereum", "--from", "0"), 2, "below the chain's start"),
         (("sync", "ethereum", "--to", "999999999"), 1, "not final yet"),
+        (("sync", "ethereum", "--from", "999999999"), 1, "height 999999999 is not final yet"),
         (("sync", "ethereum", "--to", "x"), 2, "not a valid integer"),
         (("sync", "ethereum", "--follow", "--to", "9"), 2, "--follow has no end"),
         (("sink", "ethereum"), 2, "sink"),
