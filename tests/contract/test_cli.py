@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -50,6 +51,17 @@ class Terminal:
         """Run a command to its end."""
         before = ["--registry", str(self.registry), "--database-url", self.database_url]
         return run(self.capsys, *before, *words)
+
+    def spawn(self, *words: str, database_url: str | None = None) -> Outcome:
+        """Run a command as a process of its own: whatever it logs stands in stderr too."""
+        store = database_url or self.database_url
+        before = ["--registry", str(self.registry), "--database-url", store]
+        done = subprocess.run(
+            [sys.executable, "-c", "from chainflow import cli; cli.main()", *before, *words],
+            capture_output=True,
+            text=True,
+        )
+        return Outcome(done.returncode, done.stdout, done.stderr)
 
     @property
     def first(self) -> int:
@@ -234,6 +246,54 @@ def test_wrong_words_are_one_line_and_write_nothing(
     assert told in one_line(outcome)
     assert small.ask(engine, "SELECT count(*) FROM chainflow.merge_log") == [0]
     assert small.ask(engine, "SELECT to_regclass('ethereum.blocks')") == [None]
+
+
+@pytest.mark.parametrize(
+    ("words", "change", "code", "told"),
+    [
+        (("sync", "nowhere"), {}, 2, "no chain nowhere"),
+        (("sync", "ethereum", "--to", "x"), {}, 2, "not a valid integer"),
+        (("sync", "ethereum", "--from", "9", "--to", "3"), {}, 2, "--to is exclusive"),
+        (("sync", "ethereum"), {"start": -1}, 2, "ethereum.start: is the number -1"),
+        (("sync", "ethereum"), {"endpoints": ["env:CHAINFLOW_NO"]}, 2, "CHAINFLOW_NO is not set"),
+        (("sync", "ethereum", "--to", "999999999"), {}, 1, "not final yet"),
+        (("sync", "ethereum"), {"chain_id": 2}, 1, "expected chain id 2, got 1"),
+        (("sync", "ethereum"), {"endpoints": ["http://127.0.0.1:9"]}, 1, "cannot connect"),
+        (("audit", "ethereum"), {}, 1, "2 rows fail"),
+    ],
+)
+def test_each_class_of_errors_is_one_line_of_a_real_process(
+    terminal: Terminal,
+    engine: Engine,
+    words: tuple[str, ...],
+    change: dict[str, Any],
+    code: int,
+    told: str,
+) -> None:
+    """What is logged on the way to an error does not stand beside it."""
+    if words[0] == "audit":
+        terminal.run("sync", "ethereum", "--to", str(terminal.first + 2))
+        small.do(engine, f"DELETE FROM ethereum.blocks WHERE block_number = {terminal.first}")
+    terminal.change(**change)
+    outcome = terminal.spawn(*words)
+    assert outcome.code == code
+    assert told in one_line(outcome)
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("postgresql://someone:hunter2@127.0.0.1:1/x", "127.0.0.1"),
+        ("mysql://someone:hunter2@127.0.0.1/x", "expected postgresql"),
+    ],
+)
+def test_a_store_that_is_none_is_one_line_of_a_real_process(
+    terminal: Terminal, url: str, told: str
+) -> None:
+    """Without its password."""
+    outcome = terminal.spawn("sync", "ethereum", database_url=url)
+    assert told in one_line(outcome)
+    assert "hunter2" not in outcome.err
 
 
 def test_wrong_chain_id_stops_the_chain(terminal: Terminal, engine: Engine) -> None:
