@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from datetime import UTC, datetime
@@ -98,20 +97,6 @@ def test_demo_runs_once_in_a_folder(tmp_path: Path) -> None:
             demo._locked(tmp_path),
         ):
             pass
-
-
-def test_demo_ends_on_sigterm_as_on_ctrl_c() -> None:
-    """A termination is an interrupt inside, and what it was outside."""
-    before = signal.getsignal(signal.SIGTERM)
-
-    def be_ended() -> None:
-        with demo._terminable():
-            os.kill(os.getpid(), signal.SIGTERM)
-            signal.pause()
-
-    with pytest.raises(KeyboardInterrupt):
-        be_ended()
-    assert signal.getsignal(signal.SIGTERM) == before
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,9 @@ Every command imports what it needs by itself, so that --help and validate answe
 from __future__ import annotations
 
 import logging
+import signal
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +20,8 @@ from chainflow.cli.given import Given
 from chainflow.errors import ChainflowError, InputError, RegistryError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from types import FrameType
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -73,7 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with its code: 0 done, 1 the work failed, 2 the input is wrong."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = cli.main(words, prog_name="chainflow", standalone_mode=False)
+        with _terminable():
+            code = cli.main(words, prog_name="chainflow", standalone_mode=False)
     except click.exceptions.Abort:
         sys.exit(130)
     except click.ClickException as error:
@@ -88,6 +92,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _explain(words, error)
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """End on SIGTERM and a closed terminal as on Ctrl-C, so that what was started is stopped.
+
+    Where they are ignored, as under nohup, they stay so.
+    """
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    numbers = [
+        number
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is signal.SIG_DFL
+    ]
+    for number in numbers:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _explain(words: Sequence[str], error: Exception) -> None:
