@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from chainflow import lookup
-from chainflow._entry import NAME, Confirmations, Entry, nearest, wrong
+from chainflow._entry import NAME, SCHEMES, Confirmations, Entry, nearest, wrong
 from chainflow._yaml_lines import Located, Problem, merge, read, word
 from chainflow.errors import RegistryError, UnknownChain
 from chainflow.types import Chain
@@ -273,12 +273,24 @@ def _family_problems(entry: Located) -> Iterator[Problem]:
         families = lookup.names("clients")
         if family.value in families:
             known = lookup.names(f"datasets.{family.value}")
+            yield from _scheme_problems(entry.value.get("endpoints"), family.value)
         else:
             message = f"unknown family {word(family.value)}"
             expected = f"one of {', '.join(families)}"
             yield _problem(family, wrong(message, expected, family.value, families))
     if datasets and isinstance(datasets.value, tuple) and datasets.value:
         yield from _dataset_problems(datasets, known)
+
+
+def _scheme_problems(endpoints: Located | None, family: str) -> Iterator[Problem]:
+    """URLs that are endpoints, but none that the family's client can ask."""
+    legal = lookup.schemes(family)
+    for item in endpoints.value if endpoints and isinstance(endpoints.value, tuple) else ():
+        scheme = str(item.value).partition("://")[0]
+        if scheme in SCHEMES and scheme not in legal:
+            message = f"{scheme} is not how a node of family {family} is asked"
+            expected = f"conn:ID, env:NAME, or a URL of {' or '.join(legal)}"
+            yield _problem(item, wrong(message, expected))
 
 
 def _dataset_problems(datasets: Located, known: tuple[str, ...] | None) -> Iterator[Problem]:

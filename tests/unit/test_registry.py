@@ -378,6 +378,11 @@ BROKEN: dict[str, tuple[str | bytes, str, tuple[str, ...]]] = {
         "5: ethereum.endpoints: ",
         ("grpc(s) URL",),
     ),
+    "another family's scheme": (
+        _key("endpoints", "[https://node.example, grpcs://node.example]"),
+        "5: ethereum.endpoints: ",
+        ("grpcs is not how a node of family evm is asked", "a URL of http or https"),
+    ),
     "no host": (
         _key("endpoints", "['https://']"),
         "5: ethereum.endpoints: ",
@@ -455,6 +460,16 @@ def test_registry_takes_a_url_without_a_key(url: str, tmp_path: Path) -> None:
     """Paths of words are no keys."""
     chain = registry.load(_file(tmp_path, _key("endpoints", f"['{url}']"))).chain("ethereum")
     assert chain.endpoints == (url,)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "grpc", "grpcs"])
+def test_registry_takes_the_schemes_of_the_family(
+    scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node of Sui is asked by gRPC, its checkpoint store by HTTP."""
+    monkeypatch.setattr(lookup, "names", THE_PACKAGES)
+    entry = GOOD.replace("evm", "sui").replace("conn:ethereum_rpc", f"{scheme}://node.example")
+    assert registry.load(_file(tmp_path, entry)).chain("ethereum").family == "sui"
 
 
 def test_registry_tells_all_mistakes_at_once(tmp_path: Path) -> None:
