@@ -235,6 +235,20 @@ def _slices(engine: Engine) -> int:
         (("plan", "nowhere"), 2, "no chain nowhere"),
         (("audit", "nowhere"), 2, "no chain nowhere"),
         (("audit", "ethereum", "--from", "9", "--to", "9"), 2, "nothing lies between"),
+        *(
+            ((command, "--speed", speed), 2, told)
+            for command in ("devnet", "demo")
+            for speed, told in (
+                ("0", "not in the range"),
+                ("-1", "not in the range"),
+                ("inf", "not in the range"),
+                ("nan", "nan is no number"),
+                ("fast", "not a valid float"),
+            )
+        ),
+        (("devnet", "--backlog", "-5"), 2, "not in the range"),
+        (("devnet", "--registry-out", "/nosuch/x.yaml"), 2, "/nosuch/x.yaml cannot be written"),
+        (("devnet", "--registry-out", "/"), 2, "/ cannot be written"),
     ],
 )
 def test_wrong_words_are_one_line_and_write_nothing(
