@@ -36,13 +36,13 @@ def home() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def command(home: Path, *words: str) -> subprocess.Popen[bytes]:
+def command(home: Path, *words: str, **variables: str) -> subprocess.Popen[bytes]:
     """A command on the folder's own server."""
     names = ("CHAINFLOW_DATABASE_URL", "AIRFLOW_CONN_CHAINFLOW_DB")
     environment = {name: text for name, text in os.environ.items() if name not in names}
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM, "--registry", str(home / "chains.yaml"), *words],
-        env={**environment, "CHAINFLOW_HOME": str(home)},
+        env={**environment, "CHAINFLOW_HOME": str(home), **variables},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -74,6 +74,12 @@ def test_server_stops_with_a_command_that_is_ended(home: Path, number: signal.Si
         running.send_signal(number)
         assert running.wait(60) == 130
     assert not is_up(home)
+
+
+def test_server_of_our_own_is_upgraded_where_a_variable_is_empty(home: Path) -> None:
+    """An empty connection names no store: the first command on a fresh folder just works."""
+    with command(home, "gaps", AIRFLOW_CONN_CHAINFLOW_DB="", CHAINFLOW_DATABASE_URL="") as running:
+        assert running.wait(60) == 0
 
 
 def test_server_of_a_killed_command_stops_with_the_next(home: Path) -> None:
