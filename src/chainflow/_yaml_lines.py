@@ -61,7 +61,12 @@ class Problem:
 
 
 def word(text: str) -> str:
-    """A name as it may stand in a message: itself, or quoted and cut when it is odd."""
+    """A name as it may stand in a message: itself, or quoted and cut when it is odd.
+
+    Never what may be a URL: that may hold a key.
+    """
+    if re.search("://|@", text):
+        return "<a URL>"
     return text if re.fullmatch(r"[\w.-]{1,60}", text) else reprlib.repr(text)
 
 

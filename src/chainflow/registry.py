@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from chainflow import lookup
 from chainflow._entry import NAME, SCHEMES, Confirmations, Entry, nearest, wrong
 from chainflow._yaml_lines import Located, Problem, merge, read, word
-from chainflow.errors import RegistryError, UnknownChain
+from chainflow.errors import InputError, RegistryError, UnknownChain
 from chainflow.types import Chain
 
 if TYPE_CHECKING:
@@ -109,8 +109,14 @@ def find(beside: Path | None = None) -> tuple[Path, ...]:
 
     CHAINFLOW_REGISTRY, with the system's path separator between layers; else chains.yaml beside the
     given file or in the given folder, or one folder up; else in the working directory.
+
+    Raises:
+        InputError: The variable holds a URL, which is not shown.
     """
-    named = tuple(Path(part) for part in os.environ.get(_VARIABLE, "").split(os.pathsep) if part)
+    given = os.environ.get(_VARIABLE, "")
+    if "://" in given:
+        raise InputError(f"{_VARIABLE} holds a URL (expected files, with {os.pathsep} in between)")
+    named = tuple(Path(part) for part in given.split(os.pathsep) if part)
     if named:
         return named
     if beside is not None:

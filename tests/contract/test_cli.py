@@ -334,6 +334,59 @@ def test_an_entry_edited_to_another_chain_is_refused(terminal: Terminal, engine:
     assert small.ask(engine, "SELECT count(*) FROM ethereum.blocks") == [5]
 
 
+@pytest.mark.parametrize("command", [[], ["db"]])
+def test_a_group_alone_is_its_help(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """As it is with --help, not folded into one line of an error."""
+    shown = run(capsys, *command)
+    assert shown.code == 2
+    assert shown.err == run(capsys, *command, "--help").out
+
+
+URL = "https://user:hunter2@node.example/v3/hunter2"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *([command, URL] for command in ("sync", "plan", "audit", "gaps", "endpoints", "validate")),
+        ["db", "index", URL],
+        ["sync", "user:hunter2@node.example"],
+        ["sync", "ethereum", URL],
+        ["sync", "ethereum", "--from", URL],
+        ["devnet", "--registry-out", URL],
+        [f"--registry={URL}", "gaps"],
+        [URL],
+        ["validate", "postgresql://user:hunter2@node.example/x"],
+    ],
+)
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_url_in_the_wrong_place_is_not_shown(
+    terminal: Terminal, words: list[str], debug: bool
+) -> None:
+    """It is refused as wrong input, without its login and what may be a key."""
+    outcome = terminal.run(*(["--debug"] if debug else []), *words)
+    assert outcome.code == 2
+    assert "hunter2" not in outcome.out + outcome.err
+    assert debug or one_line(outcome)
+
+
+def test_a_url_for_a_registry_is_not_shown(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor one in the variable that names the files."""
+    monkeypatch.setenv("CHAINFLOW_REGISTRY", URL)
+    outcome = run(capsys, "gaps")
+    assert (outcome.code, "hunter2" in outcome.err) == (2, False)
+    assert "CHAINFLOW_REGISTRY holds a URL" in one_line(outcome)
+
+
+def test_audit_says_so_where_nothing_is_stored(terminal: Terminal) -> None:
+    """Which is not sound, nor wrong."""
+    empty = terminal.run("audit", "ethereum")
+    assert empty.code == 0
+    assert "ethereum: nothing is stored" in empty.out.splitlines()
+
+
 def test_unreachable_database_keeps_its_password(
     terminal: Terminal, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,6 +6,7 @@ Every command imports what it needs by itself, so that --help and validate answe
 from __future__ import annotations
 
 import logging
+import re
 import signal
 import sys
 from contextlib import contextmanager
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     "--database-url",
     metavar="URL",
     help="The PostgreSQL that holds the tables. Default: CHAINFLOW_DATABASE_URL, else"
-    " AIRFLOW_CONN_CHAINFLOW_DB, else an embedded server under .chainflow.",
+    " AIRFLOW_CONN_CHAINFLOW_DB, else an embedded server under CHAINFLOW_HOME, else .chainflow.",
 )
 @click.option("--debug", is_flag=True, help="Tell each step, and where an error came from.")
 @click.version_option(__version__, prog_name="chainflow")
@@ -81,7 +82,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except click.exceptions.Abort:
         sys.exit(130)
     except click.ClickException as error:
-        _tell(_without_urls(words, error.format_message()))
+        message = error.format_message()
+        if message.startswith("Usage:"):  # a group alone: its help, and no error's one line
+            click.echo(message, err=True)
+        else:
+            _tell(words, message)
         sys.exit(2)
     except ChainflowError as error:
         _explain(words, error)
@@ -122,23 +127,28 @@ def _explain(words: Sequence[str], error: Exception) -> None:
     if "--debug" in words:
         import traceback
 
-        traceback.print_exception(error)
+        click.echo(_without_urls(words, "".join(traceback.format_exception(error))), err=True)
     if isinstance(error, RegistryError):
-        click.echo(str(error), err=True)
+        for problem in error.problems:
+            click.echo(_without_urls(words, problem), err=True)
     elif isinstance(error, ChainflowError):
-        _tell(str(error))
+        _tell(words, str(error))
     else:
-        _tell(f"unexpected {type(error).__name__}: {error} (--debug tells where)")
+        where = "`chainflow --debug ...` tells where"
+        _tell(words, f"unexpected {type(error).__name__}: {error} ({where})")
 
 
-def _tell(message: str) -> None:
-    click.echo(f"error: {' '.join(message.split())}", err=True)
+def _tell(words: Sequence[str], message: str) -> None:
+    click.echo(f"error: {' '.join(_without_urls(words, message).split())}", err=True)
 
 
 def _without_urls(words: Sequence[str], message: str) -> str:
-    """The message with only the scheme of a URL that was typed: click quotes words it refuses."""
-    for word in words:
-        scheme, found, _ = word.partition("://")
-        if found:
-            message = message.replace(word, f"{scheme}://***")
-    return message
+    """The message with only the scheme of a URL that was typed, and no URL's login.
+
+    What was typed in the wrong place may hold a key anywhere; a path has lost one of its slashes.
+    """
+    for typed in re.findall(r"[\w+.-]+://\S+", " ".join(words)):
+        hidden = f"{typed.partition('://')[0]}://***"
+        for shown in (typed, str(Path(typed))):
+            message = message.replace(shown, hidden)
+    return re.sub(r"([\w+.-]+:/{1,2})\S*@", r"\1***@", message)
