@@ -22,6 +22,7 @@
           ReorgDetected         a block does not link to the merged one below
           CheckFailed           rows failed a check; nothing was merged
           RowsRefused           a table's own constraints refuse rows; nothing was merged
+          NameTaken             another chain's rows stand under the entry's name
           DamageFound           merged rows are not what they were when they were merged
           StoreOutdated         run `chainflow db upgrade`
 
@@ -142,6 +143,10 @@ class CheckFailed(TerminalError):
 
 class RowsRefused(TerminalError):
     """Rows are not of their range, or break a constraint of their table; nothing was merged."""
+
+
+class NameTaken(TerminalError):
+    """What is merged under an entry's name is of another family or chain id."""
 
 
 class DamageFound(TerminalError):

@@ -56,10 +56,10 @@ def observe_all(
         ChainflowError: The store does not take the answers.
     """
     every = list(chains)
-    heights.register(engine, every)
+    refused = heights.register(engine, every)
     on_kept()
-    live = [chain for chain in every if chain.status == "live"]
-    return asyncio.run(_ask_all(engine, live, connection, on_kept))
+    live = [c for c in every if c.status == "live" and c.name not in refused]
+    return asyncio.run(_ask_all(engine, live, connection, on_kept)) | refused
 
 
 async def _ask_all(

@@ -183,14 +183,15 @@ def test_chain_id_is_asked_once_before_the_first_block() -> None:
     assert node.asked[0][0]["method"] == "eth_chainId"
 
 
-def test_a_node_of_another_chain_stops_the_work() -> None:
-    """No block of it is asked for; the message names both ids and the endpoint."""
+def test_a_node_of_another_chain_stops_the_work(caplog: pytest.LogCaptureFixture) -> None:
+    """No block of it is asked for; the message names both ids and the endpoint, and is all."""
     node = FakeNode(chain(10), chain_id=56)
     with pytest.raises(WrongChain, match="expected chain id 1, got 56") as caught:
         fetch([node], TEN)
     assert "testnet" in str(caught.value)
     assert node.host in str(caught.value)
     assert not node.calls("eth_getBlockByNumber")
+    assert [r for r in caplog.records if r.levelname in ("WARNING", "ERROR")] == []
 
 
 def test_a_node_of_another_chain_is_passed_over_and_told(

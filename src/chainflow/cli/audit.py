@@ -41,10 +41,14 @@ def audit(
 
     Exit 1 if something is wrong and stays so; what is wrong is told by table and range.
     """
+    from chainflow.store import database, identity
+
     blocks = _range(low, stop)
     entry = given.chain(chain) if against_node or repair else given.registry().chain(chain)
     engine = given.engine()
-    findings = _looked(engine, entry, blocks, against_node=against_node)
+    with database.begin(engine) as connection:
+        identity.require(connection, entry)
+    stored, findings = _looked(engine, entry, blocks, against_node=against_node)
     if findings and repair:
         findings = _repaired(engine, entry, findings, against_node=against_node)
     _tell_unlooked(engine, entry, blocks, against_node=against_node)
@@ -52,7 +56,7 @@ def audit(
         failing = sum(finding.count for finding in findings)
         hint = "" if repair else f"; `chainflow audit {chain} --repair` reads them again"
         raise DamageFound(f"{chain}: {failing:,} rows fail{hint}")
-    click.echo(f"{chain}: what is stored is sound")
+    click.echo(f"{chain}: {'what is stored is sound' if stored else 'nothing is stored'}")
 
 
 def _range(low: int | None, stop: int | None) -> BlockRange | None:
@@ -68,14 +72,15 @@ def _range(low: int | None, stop: int | None) -> BlockRange | None:
 
 def _looked(
     engine: Engine, chain: Chain, blocks: BlockRange | None, *, against_node: bool
-) -> list[Finding]:
-    """What fails, told; also where the audit itself ends early."""
+) -> tuple[int, list[Finding]]:
+    """How many heights are stored, and what fails, told; also where the audit ends early."""
     from chainflow import audit as audits
     from chainflow import board, checks
     from chainflow.endpoints import connection_from_environment
 
     found: list[Finding] = []
-    with board.bar(chain.name, audits.merged(engine, chain, blocks)) as advance:
+    stored = audits.merged(engine, chain, blocks)
+    with board.bar(chain.name, stored) as advance:
         looks = audits.looks(
             engine,
             chain,
@@ -91,7 +96,7 @@ def _looked(
         finally:
             for line in audits.told(found):
                 click.echo(line)
-    return found
+    return stored, found
 
 
 def _repaired(

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from chainflow import lookup
 from chainflow.errors import TerminalError
-from chainflow.store import database, indexes, views
+from chainflow.store import database, identity, indexes, views
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,8 +36,10 @@ def ensure(engine: Engine, chain: Chain, datasets: Sequence[Dataset]) -> None:
     Raises:
         TerminalError: A table has a column the dataset lacks, or one of another type, or lacks a
             required one; the message names both.
+        NameTaken: What is merged under the chain's name is another chain's.
     """
     with database.begin(engine) as connection:
+        identity.require(connection, chain)
         if all(_complete(connection, chain, dataset) for dataset in datasets):
             return
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('chainflow.tables'))"))
