@@ -201,13 +201,15 @@ class _Line:
     def decode(self, blocks: list[RawBlock]) -> Slice:
         """Blocks as rows; the list is emptied on the way."""
         range_ = BlockRange(blocks[0].height, blocks[-1].height + 1)
+        hosts = tuple(dict.fromkeys(block.host for block in blocks if block.host))
         try:
             rows = tables_of.decode(self.datasets, blocks)
         except MalformedAnswer as error:
-            raise MalformedAnswer(f"{self.chain.name} {range_}: {error}") from error
+            told = f"{self.chain.name} {range_}: {error}{batches.served(hosts)}"
+            raise MalformedAnswer(told) from error
         size = sum(block.size for block in blocks)
         blocks.clear()
-        return batches.Slice(self.chain, range_, self.datasets, rows, size)
+        return batches.Slice(self.chain, range_, self.datasets, rows, size, hosts)
 
     async def merge(self, slice_: Slice) -> None:
         """Check and merge rows, once, and count them; what fails stays in staging."""

@@ -91,10 +91,11 @@ def test_fetched_blocks_are_linked(family: Family) -> None:
 
 
 def test_fetched_blocks_know_their_time_and_size(family: Family) -> None:
-    """Unix milliseconds that do not go back, and the bytes the node sent."""
+    """Unix milliseconds that do not go back, the bytes the node sent, and which node that was."""
     blocks = _fetch(family, _all(family))
     assert all(above.time_ms >= below.time_ms for below, above in pairwise(blocks))
     assert all(block.time_ms > 10**12 and block.size > 0 for block in blocks)
+    assert {block.host.partition(":")[0] for block in blocks} == {"127.0.0.1"}
 
 
 def test_fetching_twice_gives_the_same(family: Family) -> None:

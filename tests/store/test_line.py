@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from sqlalchemy.engine import Engine
 
+from chainflow import datasets as tables_of
 from chainflow import line
-from chainflow.errors import CheckFailed, ReorgDetected, RowsRefused
+from chainflow.errors import CheckFailed, MalformedAnswer, ReorgDetected, RowsRefused
 from chainflow.store import batch
 from chainflow.types import BlockRange
-from tests import small
+from tests import evm, small, stored
 from tests.store.test_checks import BLOCKS, DAMAGES, told
 
 
@@ -44,6 +46,15 @@ def test_damaged_slice_is_put_aside_and_told(engine: Engine, damage: str) -> Non
     assert {finding.table for finding in failed.value.findings} <= kept
     assert small.heights(engine) == []
     assert small.ask(engine, "SELECT count(*) FROM chainflow.progress") == [0]
+
+
+def test_block_that_cannot_be_decoded_is_told_with_its_endpoint(engine: Engine) -> None:
+    """A number too long for its column, in words of range and host."""
+    odd = replace(evm.raw(evm.block(difficulty=hex(2**256))), host="a.example")
+    datasets = tables_of.get("evm", ["blocks"])
+    given = line._Line(engine, stored.ETHEREUM, datasets, "test", None, line.Totals())
+    with pytest.raises(MalformedAnswer, match=r"^ethereum \[1000, 1001\): .* \(from a\.example\)$"):
+        given.decode([odd])
 
 
 def test_slice_of_another_branch_is_told_as_a_reorg(engine: Engine) -> None:

@@ -169,6 +169,7 @@ class SuiClient:
             time_ms=checkpoint.summary.timestamp_ms,
             payload=checkpoint,
             size=size,
+            host=node.host,
         )
 
     async def _greet(self, node: Node) -> None:

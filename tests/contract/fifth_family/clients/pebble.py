@@ -73,7 +73,9 @@ class PebbleClient:
 
 async def _block(height: int, node: Node) -> RawBlock:
     said, size = await _ask(node, f"blocks/{height}")
-    return RawBlock(height, said["hash"], said["parent"], said["time_ms"], said, size)
+    return RawBlock(
+        height, said["hash"], said["parent"], said["time_ms"], said, size, host=node.host
+    )
 
 
 async def _ask(node: Node, path: str) -> tuple[dict[str, Any], int]:
