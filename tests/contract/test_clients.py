@@ -10,13 +10,13 @@ import math
 from contextlib import AbstractAsyncContextManager, aclosing
 from importlib import import_module
 from itertools import pairwise
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import pytest
 
 from chainflow import clients, lookup
 from chainflow.endpoints import Endpoint
-from chainflow.errors import NodeUnavailable, NotYet
+from chainflow.errors import NodeUnavailable, NotYet, WorkError
 from chainflow.types import BlockRange, Chain, Heights, RawBlock
 
 HEAD, FINALIZED = 40, 33
@@ -75,6 +75,19 @@ def test_heights_are_head_and_finalized(family: Family) -> None:
 
     final = HEAD if getattr(family, "FINAL_AT_ONCE", False) else FINALIZED
     assert asyncio.run(work()) == Heights(HEAD, final)
+
+
+def test_a_block_is_shown_where_there_is_one(family: Family) -> None:
+    """By which endpoints prove heights far beyond the others'."""
+
+    async def work() -> None:
+        async with family.client(stop=HEAD + 1, finalized=FINALIZED) as opened:
+            client: Any = opened
+            await client._shows(client._nodes.best, HEAD)
+            with pytest.raises(WorkError):
+                await client._shows(client._nodes.best, HEAD + 1000)
+
+    asyncio.run(work())
 
 
 @pytest.mark.parametrize(("start", "stop"), [(0, 1), (7, 30), (0, HEAD)])
