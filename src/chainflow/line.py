@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from chainflow import checks, clients, cross_check, endpoints, heights, reorg
 from chainflow import datasets as tables_of
-from chainflow.errors import CheckFailed, MalformedAnswer, ReorgDetected, RowsRefused
+from chainflow.errors import CheckFailed, MalformedAnswer, ReorgDetected, RowsRefused, WorkError
 from chainflow.store import batch as batches
 from chainflow.store import tables
 from chainflow.store.trouble import outlast_in_thread
@@ -165,17 +165,26 @@ async def _once(line: _Line, client: Client, batch: Batch) -> None:
 
 
 async def slices(blocks: AsyncGenerator[RawBlock, None]) -> AsyncGenerator[list[RawBlock], None]:
-    """Consecutive blocks, as many as stay within a slice's bytes; at least one."""
+    """Consecutive blocks, as many as stay within a slice's bytes; at least one.
+
+    Where blocks end in an error, those that came before it are given out first.
+    """
     part: list[RawBlock] = []
     size = 0
-    async for block in blocks:
-        if part and size + block.size > SLICE_BYTES:
-            yield part
-            part, size = [], 0
-        part.append(block)
-        size += block.size
+    trouble: WorkError | None = None
+    try:
+        async for block in blocks:
+            if part and size + block.size > SLICE_BYTES:
+                yield part
+                part, size = [], 0
+            part.append(block)
+            size += block.size
+    except WorkError as error:
+        trouble = error
     if part:
         yield part
+    if trouble:
+        raise trouble
 
 
 @dataclass(frozen=True, slots=True)

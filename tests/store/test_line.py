@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 
 import pytest
@@ -10,9 +11,9 @@ from sqlalchemy.engine import Engine
 
 from chainflow import datasets as tables_of
 from chainflow import line
-from chainflow.errors import CheckFailed, MalformedAnswer, ReorgDetected, RowsRefused
+from chainflow.errors import CheckFailed, MalformedAnswer, NotYet, ReorgDetected, RowsRefused
 from chainflow.store import batch
-from chainflow.types import BlockRange
+from chainflow.types import BlockRange, RawBlock
 from tests import evm, small, stored
 from tests.store.test_checks import BLOCKS, DAMAGES, told
 
@@ -55,6 +56,24 @@ def test_block_that_cannot_be_decoded_is_told_with_its_endpoint(engine: Engine) 
     given = line._Line(engine, stored.ETHEREUM, datasets, "test", None, line.Totals())
     with pytest.raises(MalformedAnswer, match=r"^ethereum \[1000, 1001\): .* \(from a\.example\)$"):
         given.decode([odd])
+
+
+def test_blocks_before_a_failed_fetch_are_sliced_all_the_same() -> None:
+    """What came is merged; then the error is told."""
+
+    async def blocks() -> AsyncGenerator[RawBlock, None]:
+        for height in range(3):
+            yield RawBlock(height, "", "", 0, None, 1)
+        raise NotYet("no block 3")
+
+    async def work() -> None:
+        async for part in line.slices(blocks()):
+            found.append([block.height for block in part])
+
+    found: list[list[int]] = []
+    with pytest.raises(NotYet, match="no block 3"):
+        asyncio.run(work())
+    assert found == [[0, 1, 2]]
 
 
 def test_slice_of_another_branch_is_told_as_a_reorg(engine: Engine) -> None:
