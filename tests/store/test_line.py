@@ -11,7 +11,14 @@ from sqlalchemy.engine import Engine
 
 from chainflow import datasets as tables_of
 from chainflow import line
-from chainflow.errors import CheckFailed, MalformedAnswer, NotYet, ReorgDetected, RowsRefused
+from chainflow.errors import (
+    CheckFailed,
+    MalformedAnswer,
+    NotYet,
+    ReorgDetected,
+    RowsRefused,
+    Unlinked,
+)
 from chainflow.store import batch
 from chainflow.types import BlockRange, RawBlock
 from tests import evm, small, stored
@@ -76,20 +83,31 @@ def test_blocks_before_a_failed_fetch_are_sliced_all_the_same() -> None:
     assert found == [[0, 1, 2]]
 
 
-def test_slice_of_another_branch_is_told_as_a_reorg(engine: Engine) -> None:
-    """Only its link to the merged block below is wrong: nothing is kept for a person to look at."""
-    small.merge(engine, 5, 10)
-    with pytest.raises(ReorgDetected, match="reorganised below height 10"):
-        merge(engine, small.slice_(engine, BLOCKS, small.rows(BLOCKS, fork="b")))
+@pytest.mark.parametrize("beside", [[(5, 10)], [(16, 20)], [(5, 10), (16, 20)]])
+def test_slice_of_another_branch_is_told_as_such(
+    engine: Engine, beside: list[tuple[int, int]]
+) -> None:
+    """Only its links to merged blocks are wrong: nothing is kept for a person to look at."""
+    for start, stop in beside:
+        small.merge(engine, start, stop)
+    rows = small.slice_(engine, BLOCKS, small.rows(BLOCKS, fork="b"))
+    with pytest.raises(Unlinked, match=r"parent_hash is .* \(from a\.example\): .* two branches"):
+        merge(engine, replace(rows, hosts=("a.example",)))
     assert small.staging(engine) == []
 
 
-def test_slice_that_does_not_link_above_is_no_reorg(engine: Engine) -> None:
-    """The merged block above names another parent: the rows are put aside."""
+def test_slice_of_another_branch_where_blocks_are_final(engine: Engine) -> None:
+    """Below it the node broke its word; above it, the rows are put aside."""
+    chain = replace(small.CHAIN, finality_tag="finalized")
+    rows = small.slice_(engine, BLOCKS, small.rows(BLOCKS, fork="b"), chain=chain)
     small.merge(engine, 16, 20)
     with pytest.raises(CheckFailed, match="linked: 1 failing"):
-        merge(engine, small.slice_(engine, BLOCKS, small.rows(BLOCKS, fork="b")))
+        merge(engine, rows)
     assert len(small.staging(engine)) == 3
+    small.do(engine, "DELETE FROM tinychain.blocks")
+    small.merge(engine, 5, 10)
+    with pytest.raises(ReorgDetected, match=r"reorganised below height 10 .* though it was final"):
+        merge(engine, rows)
 
 
 def test_slice_that_a_foreign_constraint_refuses_is_told_as_refused(engine: Engine) -> None:
