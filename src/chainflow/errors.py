@@ -10,6 +10,7 @@
           NodeUnavailable       no endpoint answered in time
             RateLimited
           NotYet                the node does not have that height yet
+          Unlinked              a block is of another branch than the merged ones beside it
           StoreUnavailable      PostgreSQL does not answer
             StoreBusy             it did not get to it within its time limits
         TerminalError         a person must look
@@ -19,7 +20,7 @@
           Unsupported           the node lacks what the chain needs
           RequestRefused        the node refuses us: its key, its plan, or what was asked
           HeightPruned          the node has dropped that height
-          ReorgDetected         a block does not link to the merged one below
+          ReorgDetected         the chain replaced merged blocks that were final, or too many
           CheckFailed           rows failed a check; nothing was merged
           RowsRefused           a table's own constraints refuse rows; nothing was merged
           NameTaken             another chain's rows stand under the entry's name
@@ -88,6 +89,10 @@ class NotYet(TransientError):
     """The node answered null for a height that should exist by now."""
 
 
+class Unlinked(TransientError):
+    """A block is of another branch than the merged ones beside it, and none is called final."""
+
+
 class StoreUnavailable(TransientError):
     """PostgreSQL does not answer, or broke the connection in mid-work."""
 
@@ -125,7 +130,7 @@ class HeightPruned(TerminalError):
 
 
 class ReorgDetected(TerminalError):
-    """A block's parent is not the block merged one height below."""
+    """The chain replaced merged blocks that it had called final, or more than are allowed."""
 
 
 class CheckFailed(TerminalError):

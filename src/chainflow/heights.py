@@ -67,13 +67,19 @@ FROM jsonb_to_recordset(CAST(:said AS jsonb)) AS s
   (chain text, head bigint, finalized bigint, error text)
 """
 
+# Heads that rise far below the highest mean that this was none of the chain's, or that the chain
+# began anew. A backend that lags now and then does not rise above what was said before.
+_RISES = """(h.highest IS NULL OR excluded.head > h.highest
+  OR excluded.head > h.head AND excluded.head < h.highest - 100)"""
+
 _OBSERVE = f"""
 INSERT INTO chainflow.height AS h (chain, head, finalized, observed_at, highest, risen_at)
 SELECT chain, head, finalized, now(), head, now() {_SAID} WHERE error IS NULL ORDER BY chain
 ON CONFLICT (chain) DO UPDATE SET
   head = excluded.head, finalized = excluded.finalized, observed_at = excluded.observed_at,
-  highest = greatest(h.highest, excluded.highest), error = NULL,
-  risen_at = CASE WHEN h.highest >= excluded.highest THEN h.risen_at ELSE excluded.risen_at END
+  error = NULL,
+  highest = CASE WHEN {_RISES} THEN excluded.highest ELSE h.highest END,
+  risen_at = CASE WHEN {_RISES} THEN excluded.risen_at ELSE h.risen_at END
 """
 
 _SAMPLE = f"""

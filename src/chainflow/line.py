@@ -9,17 +9,24 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from chainflow import checks, clients, cross_check, endpoints, heights, reorg
+from chainflow import checks, clients, cross_check, endpoints, reorg
 from chainflow import datasets as tables_of
-from chainflow.errors import CheckFailed, MalformedAnswer, ReorgDetected, RowsRefused
+from chainflow.errors import (
+    CheckFailed,
+    MalformedAnswer,
+    ReorgDetected,
+    RowsRefused,
+    Unlinked,
+    WorkError,
+)
 from chainflow.store import batch as batches
-from chainflow.store import tables
+from chainflow.store import rewind, tables
 from chainflow.store.trouble import outlast_in_thread
 from chainflow.types import Batch, BlockRange
 
@@ -45,8 +52,9 @@ log = logging.getLogger(__name__)
 # What a kill costs at most twice: one slice is being merged, one decoded. Memory holds the columns
 # of both, the blocks of one, and what the client reads ahead.
 SLICE_BYTES = 24 * 1024 * 1024
-# How often a batch is begun where each attempt ends at a reorganisation: nodes may disagree.
-_ATTEMPTS = 5
+# Before a batch is begun anew that did not link although nothing was replaced, in seconds; so many
+# times it is begun anew at all.
+_PAUSES = (0.25, 0.5, 1.0, 2.0)
 
 
 @dataclass(slots=True)
@@ -108,42 +116,54 @@ async def run(
 
 
 async def _linked(line: _Line, client: Client, batch: Batch) -> None:
-    """One batch; where the chain has replaced merged blocks below it, those too.
+    """One batch; where the chain has replaced merged blocks beside it, those too.
 
     Only where the chain itself calls nothing final; elsewhere a broken link is an error.
     """
-    blocks, attempts = batch.blocks, _ATTEMPTS
-    while attempts:
-        attempts -= 1
+    blocks, pauses = batch.blocks, list(_PAUSES)
+    while True:
+        before = line.total.blocks
         try:
             return await _once(line, client, Batch(blocks, batch.datasets))
-        except (ReorgDetected, MalformedAnswer) as error:
+        except (Unlinked, MalformedAnswer) as error:
             # Blocks that were read before and after a reorganisation do not link either.
-            if line.chain.finality_tag or not attempts:
+            if line.chain.finality_tag or not pauses:
                 raise
-            start = await outlast_in_thread(partial(line.first_missing, blocks))
-            found = await _fork(line, client, start)
-            if found is None and isinstance(error, ReorgDetected):
-                raise
+            start = blocks.start + line.total.blocks - before
+            found = await _fork(line, client, start, blocks.stop)
             log.warning("again chain=%s range=%s reason=%s", line.chain.name, blocks, error)
+            pause = pauses.pop(0)
             if found is not None:
-                start = found.start
-            if start >= blocks.stop:
-                return None
+                start = min(start, found.start)
+            elif isinstance(error, Unlinked):
+                # Endpoints, or backends of one, follow two branches: for seconds, as a rule.
+                await asyncio.sleep(pause)
             blocks = BlockRange(start, blocks.stop)
 
 
-async def _fork(line: _Line, client: Client, start: int) -> Reorg | None:
-    """Where the chain left what is merged below a height, once that is forgotten; else None."""
-    if start <= line.chain.start:
-        return None
+async def _fork(line: _Line, client: Client, start: int, stop: int) -> Reorg | None:
+    """Where the chain left what is merged, once that is forgotten; None if it has not.
+
+    Looked for from the highest merged block downwards. Of blocks that other tasks merged above a
+    gap the higher may be of the new branch and the lower of the old: hence from those on both sides
+    of [start, stop) too.
+    """
+    head = (await client.heights()).head
     column = line.datasets[0].height_column
-    found = await reorg.find(line.engine, line.chain, client, start - 1, height_column=column)
-    if found is not None:
-        forget = partial(reorg.forget, line.engine, line.chain, found)
-        await outlast_in_thread(partial(forget, height_column=column, run_id=line.run_id))
-        line.total.reorgs.append(found)
-    return found
+    looked: set[int | None] = {None}
+    for most in (head, min(stop, head), min(start - 1, head)):
+        highest = partial(rewind.highest, line.engine, line.chain, column, most)
+        top = await outlast_in_thread(highest)
+        if top in looked or top is None:
+            continue
+        looked.add(top)
+        found = await reorg.find(line.engine, line.chain, client, top, height_column=column)
+        if found is not None:
+            forget = partial(reorg.forget, line.engine, line.chain, found)
+            await outlast_in_thread(partial(forget, height_column=column, run_id=line.run_id))
+            line.total.reorgs.append(found)
+            return found
+    return None
 
 
 async def _once(line: _Line, client: Client, batch: Batch) -> None:
@@ -165,17 +185,26 @@ async def _once(line: _Line, client: Client, batch: Batch) -> None:
 
 
 async def slices(blocks: AsyncGenerator[RawBlock, None]) -> AsyncGenerator[list[RawBlock], None]:
-    """Consecutive blocks, as many as stay within a slice's bytes; at least one."""
+    """Consecutive blocks, as many as stay within a slice's bytes; at least one.
+
+    Where blocks end in an error, those that came before it are given out first.
+    """
     part: list[RawBlock] = []
     size = 0
-    async for block in blocks:
-        if part and size + block.size > SLICE_BYTES:
-            yield part
-            part, size = [], 0
-        part.append(block)
-        size += block.size
+    trouble: WorkError | None = None
+    try:
+        async for block in blocks:
+            if part and size + block.size > SLICE_BYTES:
+                yield part
+                part, size = [], 0
+            part.append(block)
+            size += block.size
+    except WorkError as error:
+        trouble = error
     if part:
         yield part
+    if trouble:
+        raise trouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,24 +219,18 @@ class _Line:
     total: Totals
     witness: CrossCheck | None = None
 
-    def first_missing(self, blocks: BlockRange) -> int:
-        """The first height of a range that one of the datasets lacks, else the range's stop."""
-        chain = replace(
-            self.chain, start=blocks.start, datasets=tuple(d.name for d in self.datasets)
-        )
-        gaps = heights.gaps(self.engine, chain, blocks.stop, limit=1)
-        return min((gap.start for found in gaps.values() for gap in found), default=blocks.stop)
-
     def decode(self, blocks: list[RawBlock]) -> Slice:
         """Blocks as rows; the list is emptied on the way."""
         range_ = BlockRange(blocks[0].height, blocks[-1].height + 1)
+        hosts = tuple(dict.fromkeys(block.host for block in blocks if block.host))
         try:
             rows = tables_of.decode(self.datasets, blocks)
         except MalformedAnswer as error:
-            raise MalformedAnswer(f"{self.chain.name} {range_}: {error}") from error
+            told = f"{self.chain.name} {range_}: {error}{batches.served(hosts)}"
+            raise MalformedAnswer(told) from error
         size = sum(block.size for block in blocks)
         blocks.clear()
-        return batches.Slice(self.chain, range_, self.datasets, rows, size)
+        return batches.Slice(self.chain, range_, self.datasets, rows, size, hosts)
 
     async def merge(self, slice_: Slice) -> None:
         """Check and merge rows, once, and count them; what fails stays in staging."""
@@ -245,18 +268,26 @@ def _require_sound(connection: Connection, slice_: Slice) -> None:
     """Refuse rows that fail a check.
 
     Raises:
-        ReorgDetected: All that fails is the link to the merged block below.
+        Unlinked: All that fails is the link to merged blocks beside them, of which none is final.
+        ReorgDetected: All that fails is the link to the merged block below, which was final.
         CheckFailed: Anything else.
     """
     findings = checks.arrived(connection, slice_)
     if not findings:
         return
     chain, blocks = slice_.chain, slice_.blocks
-    if {(f.check, f.heights) for f in findings} != {("linked", (blocks.start,))}:
+    ends = {blocks.start} if chain.finality_tag else {blocks.start, blocks.stop}
+    if any(f.check != "linked" or not ends.issuperset(f.heights) for f in findings):
         raise CheckFailed(chain.name, blocks, findings)
-    raise ReorgDetected(
-        f"{chain.name} {blocks}: {findings[0].sample}: the chain was reorganised below height "
-        f"{blocks.start} after it was merged; nothing more is merged"
+    told = f"{chain.name} {blocks}: {findings[0].sample}{batches.served(slice_.hosts)}"
+    if chain.finality_tag:
+        raise ReorgDetected(
+            f"{told}: the chain was reorganised below height {blocks.start} after it was merged, "
+            "though it was final; nothing more is merged"
+        )
+    raise Unlinked(
+        f"{told}: the node's blocks and those merged beside them are of two branches, and nothing "
+        "of them is merged; if that lasts, do the chain's endpoints follow different branches?"
     )
 
 

@@ -107,6 +107,7 @@ def ingest(
         CheckFailed: A slice's rows are wrong; nothing of it was merged, staging keeps them.
         RowsRefused: A table refuses a slice's rows, and no check says why; nothing was merged.
         ReorgDetected: The chain replaced merged blocks that it had called final, or too many.
+        Unlinked: What the nodes say stays of another branch than what is merged (transient).
     """
     return asyncio.run(
         line.run(engine, chain, [batch], connection, run_id=run_id, on_merge=on_merge)

@@ -10,6 +10,7 @@ import logging
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from airflow import sdk
@@ -38,16 +39,12 @@ _MOST_TASKS = 1000
 
 
 class Planned(TypedDict):
-    """One batch on its way to `ingest`, whose arguments these are; `stop` is exclusive.
-
-    `replaced_from` is the lowest height that the chain had replaced after it was merged, if it had.
-    """
+    """One batch on its way to `ingest`, whose arguments these are; `stop` is exclusive."""
 
     chain: dict[str, Any]
     start: int
     stop: int
     datasets: list[str]
-    replaced_from: int | None
 
 
 class Ingested(TypedDict):
@@ -120,7 +117,7 @@ def plan(
     heights = Heights(**observed)
     wanted = _wanted(chain, heights, params or {})
     store = _store()
-    replaced = pipeline.settle(store, chain, heights, _connection, run_id=run_id or "")
+    pipeline.settle(store, chain, heights, _connection, run_id=run_id or "")
     if wanted is None:
         batches = pipeline.next_batches(store, chain, heights)
     else:
@@ -141,7 +138,6 @@ def plan(
             start=batch.blocks.start,
             stop=batch.blocks.stop,
             datasets=list(batch.datasets),
-            replaced_from=replaced.start if replaced and replaced.start in batch.blocks else None,
         )
         for batch in batches
     ]
@@ -153,7 +149,6 @@ def ingest(
     start: int,
     stop: int,
     datasets: list[str],
-    replaced_from: int | None = None,
     params: Mapping[str, Any] | None = None,
     run_id: str | None = None,
     ti: Any = None,  # noqa: ANN401 - Airflow's
@@ -162,17 +157,17 @@ def ingest(
     """Fetch, check and merge what one range lacks, so that a retry goes on where it was cut off.
 
     Args:
-        chain: As in `Planned`, and so are start, stop, datasets and replaced_from.
+        chain: As in `Planned`, and so are start, stop and datasets.
         start: Lowest height.
         stop: Height to stop before.
         datasets: What to fill.
-        replaced_from: Told to whoever waits for the assets.
         params: As of `plan`; with `re_ingest` the range is done whole.
         run_id: The run's; it goes to merge_log.
         ti: This task instance.
         outlet_events: Where the assets' updates are told.
     """
     from chainflow import pipeline
+    from chainflow.store import rewind, trouble
 
     entry, store, run = restored(chain), _store(), run_id or ""
     wanted = Batch(BlockRange(start, stop), tuple(datasets))
@@ -184,14 +179,13 @@ def ingest(
         )
     rows = dict(totals.rows)
     merged = [asset(entry.name, dataset) for dataset in wanted.datasets]
-    lowest = [reorg.start for reorg in totals.reorgs]
-    lowest += [] if replaced_from is None else [replaced_from]
-    told = {"start": start, "stop": stop}
-    told |= {"replaced_from": min(lowest)} if lowest else {}
+    replaced = trouble.outlast(partial(rewind.tell, store, entry.name, wanted.datasets, run))
     # Airflow updates every outlet of a task that succeeds; a backfill of one dataset has but one.
     ti.task.outlets = merged
     for each, dataset in zip(merged, wanted.datasets, strict=True):
-        outlet_events[each].extra = {**told, "rows": rows.get(dataset, 0)}
+        told = {"start": start, "stop": stop, "rows": rows.get(dataset, 0)}
+        told |= {"replaced_from": replaced[dataset]} if dataset in replaced else {}
+        outlet_events[each].extra = told
     return Ingested(
         blocks=totals.blocks, rows=rows, bytes=totals.size, seconds=round(totals.seconds, 3)
     )

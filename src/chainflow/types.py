@@ -109,7 +109,7 @@ class RawBlock:
     """One block as its node gave it, in the envelope every family has.
 
     `payload` is the family's own struct of `chainflow.wire`; `size` its share of the bytes that the
-    node sent.
+    node sent; `host` the endpoint it came from, for a person to look at if something is wrong.
     """
 
     height: int
@@ -118,6 +118,7 @@ class RawBlock:
     time_ms: int
     payload: Any
     size: int
+    host: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

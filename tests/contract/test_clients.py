@@ -11,7 +11,7 @@ import re
 from contextlib import AbstractAsyncContextManager, aclosing
 from importlib import import_module
 from itertools import pairwise
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import pytest
 
@@ -105,6 +105,19 @@ def test_heights_are_head_and_finalized(family: Family) -> None:
     assert asyncio.run(work()) == Heights(HEAD, final)
 
 
+def test_a_block_is_shown_where_there_is_one(family: Family) -> None:
+    """By which endpoints prove heights far beyond the others'."""
+
+    async def work() -> None:
+        async with family.client(stop=HEAD + 1, finalized=FINALIZED) as opened:
+            client: Any = opened
+            await client._shows(client._nodes.best, HEAD)
+            with pytest.raises(WorkError):
+                await client._shows(client._nodes.best, HEAD + 1000)
+
+    asyncio.run(work())
+
+
 @pytest.mark.parametrize(("start", "stop"), [(0, 1), (7, 30), (0, HEAD)])
 def test_fetch_gives_exactly_the_range_ascending(family: Family, start: int, stop: int) -> None:
     """Every height once, none beside, in order; the range is half-open."""
@@ -119,10 +132,11 @@ def test_fetched_blocks_are_linked(family: Family) -> None:
 
 
 def test_fetched_blocks_know_their_time_and_size(family: Family) -> None:
-    """Unix milliseconds that do not go back, and the bytes the node sent."""
+    """Unix milliseconds that do not go back, the bytes the node sent, and which node that was."""
     blocks = _fetch(family, _all(family))
     assert all(above.time_ms >= below.time_ms for below, above in pairwise(blocks))
     assert all(block.time_ms > 10**12 and block.size > 0 for block in blocks)
+    assert {block.host.partition(":")[0] for block in blocks} == {"127.0.0.1"}
 
 
 def test_fetching_twice_gives_the_same(family: Family) -> None:

@@ -16,14 +16,13 @@ from airflow import sdk
 from airflow.sdk import Asset
 from sqlalchemy.engine import Engine
 
-from chainflow import pipeline, tasks
+from chainflow import tasks
 from chainflow._airflow import (
     AirflowFailException,
     AirflowNotFoundException,
     DagRunTriggerException,
 )
 from chainflow.errors import NodeUnavailable, UnknownConnection
-from chainflow.store.rewind import Reorg
 from chainflow.types import Chain
 from tests import small
 from tests.dags import nodes
@@ -75,7 +74,6 @@ def _ingest(
         start=chain.start + low,
         stop=chain.start + stop,
         datasets=list(datasets),
-        replaced_from=None,
     )
     told = _Told()
     ti = SimpleNamespace(task=SimpleNamespace(outlets=[]))
@@ -127,21 +125,6 @@ def test_ingest_that_is_tried_again_takes_what_is_left(chain: Chain, engine: Eng
     assert totals["blocks"] == 0
     totals, _ = _ingest(chain, 0, 10, *BOTH, re_ingest=True)
     assert totals["blocks"] == 10
-
-
-def test_replaced_heights_are_told_to_whoever_waits_for_the_assets(
-    chain: Chain, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The batch that fills them again carries the lowest of them to its assets' events."""
-    start = chain.start + 12
-    replaced = Reorg(start, "0xold", "0xnew")
-    monkeypatch.setattr(pipeline, "settle", lambda *_, **__: replaced)
-    planned = tasks.plan(chain, tasks.observe(chain))
-    assert [batch["replaced_from"] for batch in planned] == [None, start, None]
-    told = _Told()
-    ti = SimpleNamespace(task=SimpleNamespace(outlets=[]))
-    tasks.ingest(**planned[1], run_id="by hand", ti=ti, outlet_events=told)
-    assert [told[asset].extra["replaced_from"] for asset in ti.task.outlets] == [start, start]
 
 
 def test_plan_of_a_backfill_takes_the_range_asked_for(chain: Chain) -> None:

@@ -96,6 +96,16 @@ def test_value_that_does_not_fit_is_told(engine: Engine) -> None:
     assert small.staging(engine) == []
 
 
+def test_refused_rows_are_told_with_the_endpoints_they_came_from(engine: Engine) -> None:
+    """Whatever stops them: a value, a constraint, or a height outside the range."""
+    blocks = BlockRange(0, 2)
+    for change in ({"difficulty": "9" * 79}, {"block_hash": None}, {"block_number": 7}):
+        rows = small.rows(blocks)
+        rows["blocks"][1] |= change
+        given = replace(small.slice_(engine, blocks, rows), hosts=("a.example", "b.example"))
+        assert refused(engine, given).endswith(" (from a.example, b.example)")
+
+
 def test_null_that_may_not_be_is_refused(engine: Engine) -> None:
     """The table's own constraint is the last word, told in one line."""
     rows = small.rows(BlockRange(0, 2))

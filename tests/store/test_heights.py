@@ -196,6 +196,18 @@ def test_observe_knows_when_the_head_last_rose(engine: Engine) -> None:
     assert times[0] == times[1] == times[2] < times[3]
 
 
+def test_observe_forgets_a_head_that_the_chain_never_had(engine: Engine) -> None:
+    """Heads that rise far below it are the chain's; one lagging answer is not."""
+    query = "SELECT highest, risen_at FROM chainflow.height"
+    found: list[tuple[int, datetime]] = []
+    for head in (500, 1500, 501, 501, 502, 503, 300, 504):
+        heights.observe(engine, small.CHAIN, Heights(head, None))
+        found += small.ask(engine, query)
+    highest, risen = zip(*found, strict=True)
+    assert highest == (500, 1500, 1500, 1500, 502, 503, 503, 504)
+    assert risen[0] < risen[1] == risen[2] == risen[3] < risen[4] < risen[5] == risen[6] < risen[7]
+
+
 def test_observe_failure_keeps_the_heights_until_the_node_answers(engine: Engine) -> None:
     """The error stands beside the last heights, and is gone with the next answer."""
     heights.observe_failure(engine, small.CHAIN, "node.example: refused")

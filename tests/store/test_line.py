@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import replace
 
 import pytest
 from sqlalchemy.engine import Engine
 
+from chainflow import datasets as tables_of
 from chainflow import line
-from chainflow.errors import CheckFailed, ReorgDetected, RowsRefused
+from chainflow.errors import (
+    CheckFailed,
+    MalformedAnswer,
+    NotYet,
+    ReorgDetected,
+    RowsRefused,
+    Unlinked,
+)
 from chainflow.store import batch
-from chainflow.types import BlockRange
-from tests import small
+from chainflow.types import BlockRange, RawBlock
+from tests import evm, small, stored
 from tests.store.test_checks import BLOCKS, DAMAGES, told
 
 
@@ -46,20 +56,58 @@ def test_damaged_slice_is_put_aside_and_told(engine: Engine, damage: str) -> Non
     assert small.ask(engine, "SELECT count(*) FROM chainflow.progress") == [0]
 
 
-def test_slice_of_another_branch_is_told_as_a_reorg(engine: Engine) -> None:
-    """Only its link to the merged block below is wrong: nothing is kept for a person to look at."""
-    small.merge(engine, 5, 10)
-    with pytest.raises(ReorgDetected, match="reorganised below height 10"):
-        merge(engine, small.slice_(engine, BLOCKS, small.rows(BLOCKS, fork="b")))
+def test_block_that_cannot_be_decoded_is_told_with_its_endpoint(engine: Engine) -> None:
+    """A number too long for its column, in words of range and host."""
+    odd = replace(evm.raw(evm.block(difficulty=hex(2**256))), host="a.example")
+    datasets = tables_of.get("evm", ["blocks"])
+    given = line._Line(engine, stored.ETHEREUM, datasets, "test", None, line.Totals())
+    with pytest.raises(MalformedAnswer, match=r"^ethereum \[1000, 1001\): .* \(from a\.example\)$"):
+        given.decode([odd])
+
+
+def test_blocks_before_a_failed_fetch_are_sliced_all_the_same() -> None:
+    """What came is merged; then the error is told."""
+
+    async def blocks() -> AsyncGenerator[RawBlock, None]:
+        for height in range(3):
+            yield RawBlock(height, "", "", 0, None, 1)
+        raise NotYet("no block 3")
+
+    async def work() -> None:
+        async for part in line.slices(blocks()):
+            found.append([block.height for block in part])
+
+    found: list[list[int]] = []
+    with pytest.raises(NotYet, match="no block 3"):
+        asyncio.run(work())
+    assert found == [[0, 1, 2]]
+
+
+@pytest.mark.parametrize("beside", [[(5, 10)], [(16, 20)], [(5, 10), (16, 20)]])
+def test_slice_of_another_branch_is_told_as_such(
+    engine: Engine, beside: list[tuple[int, int]]
+) -> None:
+    """Only its links to merged blocks are wrong: nothing is kept for a person to look at."""
+    for start, stop in beside:
+        small.merge(engine, start, stop)
+    rows = small.slice_(engine, BLOCKS, small.rows(BLOCKS, fork="b"))
+    with pytest.raises(Unlinked, match=r"parent_hash is .* \(from a\.example\): .* two branches"):
+        merge(engine, replace(rows, hosts=("a.example",)))
     assert small.staging(engine) == []
 
 
-def test_slice_that_does_not_link_above_is_no_reorg(engine: Engine) -> None:
-    """The merged block above names another parent: the rows are put aside."""
+def test_slice_of_another_branch_where_blocks_are_final(engine: Engine) -> None:
+    """Below it the node broke its word; above it, the rows are put aside."""
+    chain = replace(small.CHAIN, finality_tag="finalized")
+    rows = small.slice_(engine, BLOCKS, small.rows(BLOCKS, fork="b"), chain=chain)
     small.merge(engine, 16, 20)
     with pytest.raises(CheckFailed, match="linked: 1 failing"):
-        merge(engine, small.slice_(engine, BLOCKS, small.rows(BLOCKS, fork="b")))
+        merge(engine, rows)
     assert len(small.staging(engine)) == 3
+    small.do(engine, "DELETE FROM tinychain.blocks")
+    small.merge(engine, 5, 10)
+    with pytest.raises(ReorgDetected, match=r"reorganised below height 10 .* though it was final"):
+        merge(engine, rows)
 
 
 def test_slice_that_a_foreign_constraint_refuses_is_told_as_refused(engine: Engine) -> None:

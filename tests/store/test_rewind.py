@@ -50,6 +50,28 @@ def test_rewind_leaves_a_branch_that_is_not_the_one_replaced(engine: Engine) -> 
     assert small.ask(engine, "SELECT count(*) FROM chainflow.reorg") == [0]
 
 
+def test_rewind_is_told_by_one_run_for_each_dataset_that_lost_rows(engine: Engine) -> None:
+    """Every try and task of that run tells it, and none of another."""
+    small.merge(engine, 0, 10)
+    small.merge(engine, 0, 5, datasets=[small.WITHDRAWALS])
+    names = ("blocks", "logs", "withdrawals")
+
+    def told(run_id: str, *datasets: str) -> dict[str, int]:
+        return rewind.tell(engine, "tinychain", datasets or names, run_id)
+
+    assert told("early") == {}
+    _rewind(engine, 7)
+    small.merge(engine, 7, 10)
+    _rewind(engine, 8)
+    assert told("first", "blocks") == {"blocks": 7}
+    assert told("first", "blocks") == {"blocks": 7}
+    assert told("second") == {"logs": 7}
+    assert told("third") == {}
+    _rewind(engine, 2)
+    assert told("fourth") == {"blocks": 2, "logs": 2, "withdrawals": 2}
+    assert rewind.tell(engine, "other", names, "fourth") == {}
+
+
 def test_rewind_to_the_first_height_leaves_nothing(engine: Engine) -> None:
     """A chain that was replaced from its start begins anew."""
     small.merge(engine, 0, 10)

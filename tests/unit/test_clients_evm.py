@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -170,6 +171,22 @@ def test_a_tag_is_taken_from_an_endpoint_that_serves_it() -> None:
     """One node without the tag does not stop the chain."""
     poor, good = FakeNode(chain(30)), FakeNode(chain(30), tags={"finalized": 20})
     assert heights([poor, good], of=TAGGED) == Heights(29, 20)
+
+
+def test_heights_that_a_node_has_not_are_not_believed() -> None:
+    """One endpoint that tells a head and a finalized block far too high does not stop the chain."""
+    honest = FakeNode(chain(30), tags={"finalized": 22})
+    liar = FakeNode(chain(30), tags={"finalized": 22})
+    liar.react(fake_node.edit(_a_thousand_higher))
+    assert heights([liar, honest], of=TAGGED) == Heights(29, 22)
+    stuck = FakeNode(chain(10), tags={"finalized": 2})
+    assert heights([stuck, honest], of=TAGGED) == Heights(29, 22)
+
+
+def _a_thousand_higher(said: Any) -> Any:  # noqa: ANN401 - a node's JSON
+    if isinstance(said, str):
+        return hex(int(said, 16) + 1000)
+    return {**said, "number": _a_thousand_higher(said["number"])}
 
 
 # Chain id

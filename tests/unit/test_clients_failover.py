@@ -478,8 +478,13 @@ def test_leaving_a_question_leaves_none_of_its_two_running() -> None:
 Said = Heights | WorkError | None
 
 
-def _newest(*said: Said, limits: Limits = FAST) -> tuple[Heights, list[int | None]]:
-    """The heights of endpoints that say this each, or nothing for ever; what each was seen at."""
+def _newest(
+    *said: Said, limits: Limits = FAST, has: Sequence[int] = (2**62,) * 3
+) -> tuple[Heights, list[int | None]]:
+    """The heights of endpoints that say this each, or nothing for ever; what each was seen at.
+
+    They have blocks up to `has`.
+    """
 
     async def run() -> tuple[Heights, list[int | None]]:
         async with _opened(len(said), limits) as (nodes, every):
@@ -490,7 +495,11 @@ def _newest(*said: Said, limits: Limits = FAST) -> tuple[Heights, list[int | Non
                     raise answer
                 return answer or await asyncio.Future[Heights]()
 
-            return await nodes.heights(job), [node.health.head for node in every]
+            async def shows(node: Node, height: int) -> None:
+                if height > has["abc".index(node.host[0])]:
+                    raise NotYet(f"no block {height}")
+
+            return await nodes.heights(job, shows), [node.health.head for node in every]
 
     return asyncio.run(run())
 
@@ -500,6 +509,21 @@ def test_heights_are_the_newest_that_any_endpoint_has() -> None:
     found, heads = _newest(Heights(100, 90), Heights(140, 80), Heights(120, 95))
     assert found == Heights(140, 95)
     assert heads == [100, 140, 120]
+
+
+def test_heights_far_beyond_the_others_are_to_be_shown(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever tells them and lacks the block is not believed, be it head, finalized or both."""
+    high, next_, low = Heights(1100, 1090), Heights(100, 90), Heights(60, 50)
+    assert _newest(high, next_, low, has=[100, 100, 60]) == (next_, [None, 100, 60])
+    assert "height not shown chain=testnet endpoint=a.example height=1100" in caplog.text
+    assert _newest(low, high, next_, has=[60, 1100, 100])[0] == high
+    assert _newest(Heights(100, 2000), next_, has=[100, 100])[0] == next_
+    assert _newest(high, low, has=[59, 60])[0] == low
+
+
+def test_heights_a_little_apart_are_believed() -> None:
+    """Endpoints are asked at different moments, and their backends differ: nothing is asked."""
+    assert _newest(Heights(110, 92), Heights(100, 90), has=[0, 0])[0] == Heights(110, 92)
 
 
 def test_heights_of_endpoints_that_serve_no_tag_are_heads() -> None:

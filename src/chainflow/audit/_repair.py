@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chainflow import checks, datasets, pipeline
@@ -113,8 +114,10 @@ def _read_again(
     run_id: str,
 ) -> None:
     """Replace a range's rows; where a slice cannot link to damaged ones above it, without them."""
+    # Rows that were changed behind our back are no reorganisation, which would be forgotten whole.
+    final = replace(chain, finality_tag=chain.finality_tag or "finalized")
     try:
-        pipeline.ingest(engine, chain, batch, connection, run_id=run_id)
+        pipeline.ingest(engine, final, batch, connection, run_id=run_id)
     except (CheckFailed, ReorgDetected) as error:
         log.warning("forgotten chain=%s range=%s reason=%s", chain.name, batch.blocks, error)
         for name in batch.datasets:

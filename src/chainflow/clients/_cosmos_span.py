@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from chainflow.clients import _cosmos_agree as agree
@@ -86,7 +86,7 @@ async def fill(span: Span, node: Node) -> list[RawBlock]:
     for height in span.missing():
         if all(want in span.kept for want in span.wanted(height)):
             try:
-                span.whole[height] = _whole(span, height)
+                span.whole[height] = replace(_whole(span, height), host=node.host)
             except (MalformedAnswer, NotYet) as error:
                 span.forget(height)
                 troubles.append(((_BLOCK, height), _at(height, error)))

@@ -182,6 +182,7 @@ async def _whole(
         time_ms=time_ms,
         payload=payload(block, receipts, said),
         size=_size(span.kept[_block(height)]) + size,
+        host=node.host,
     )
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         AsyncIterator,
         Awaitable,
         Callable,
+        Mapping,
         Sequence,
     )
 
@@ -45,6 +46,8 @@ _T = TypeVar("_T")
 
 # Whatever is added to a height below it, the store can hold.
 _NO_HEIGHT = 2**62
+# Endpoints that are no further apart are taken at their word.
+_APART = 10
 
 
 @dataclass(slots=True)
@@ -108,24 +111,32 @@ class Nodes:
         """The endpoint that would be asked next."""
         return min(self._nodes, key=lambda node: (node.dismissed is not None, *rank(node)))
 
-    async def heights(self, job: Callable[[Node], Awaitable[Heights]]) -> Heights:
-        """The newest heights that an endpoint tells; one that lags hides nothing.
+    async def heights(
+        self,
+        job: Callable[[Node], Awaitable[Heights]],
+        shows: Callable[[Node, int], Awaitable[object]],
+    ) -> Heights:
+        """The newest heights that an endpoint tells and can show; one that lags hides nothing.
 
         One is asked as by `ask`. The others that are well are asked beside it, once, and waited for
         a little.
+
+        Args:
+            job: Asks one endpoint for its heights.
+            shows: Asks one endpoint for the block of a height; a WorkError if it has none.
 
         Raises:
             WorkError: As `ask`, however many of the others answered; a height that no chain has
                 is a MalformedAnswer.
         """
 
-        async def sound(node: Node) -> Heights:
-            seen = await job(node)
-            for height in (seen.head, seen.finalized or 0):
+        async def sound(node: Node) -> tuple[Node, Heights]:
+            told = await job(node)
+            for height in (told.head, told.finalized or 0):
                 if not 0 <= height < _NO_HEIGHT:
                     raise MalformedAnswer(f"expected a height, got {height:#x}"[:80])
-            node.health.head = seen.head
-            return seen
+            node.health.head = told.head
+            return node, told
 
         ask = self._question(sound, "heights", heights=True)
         others = [n for n in ask.live(self._nodes)[1:] if is_well(n)]
@@ -137,8 +148,33 @@ class Nodes:
                 seen += [answer for task in done for answer in task.result()]
         finally:
             await end(looks)
-        final = [one.finalized for one in seen if one.finalized is not None]
-        return Heights(max(one.head for one in seen), max(final, default=None))
+        head = await self._shown({node: told.head for node, told in seen}, shows)
+        final = {node: told.finalized for node, told in seen if told.finalized is not None}
+        return Heights(head, min(head, await self._shown(final, shows)) if final else None)
+
+    async def _shown(
+        self, told: Mapping[Node, int], shows: Callable[[Node, int], Awaitable[object]]
+    ) -> int:
+        """The highest of the endpoints' heights, unless whoever tells it has no block near it.
+
+        Only what is far beyond the lowest is to be shown, and a little below: backends of one
+        endpoint are seldom of one height.
+        """
+        lowest = min(told.values())
+        for node, height in sorted(told.items(), key=lambda one: -one[1]):
+            if height - lowest <= _APART:
+                return height
+            try:
+                async with asyncio.timeout(self._limits.heights_attempt_seconds):
+                    await shows(node, height - _APART)
+            except (WorkError, TimeoutError) as error:
+                node.health.head = None
+                text = "height not shown chain=%s endpoint=%s height=%d others=%d reason=%s"
+                why = str(error) or "no answer in time"
+                log.warning(text, self._chain, node.host, height, lowest, why)
+            else:
+                return height
+        return lowest
 
     async def ask(
         self,

@@ -169,7 +169,13 @@ async def _complete(node: Node, span: Span, height: int) -> WorkError | None:
         return error
     header = block.header
     span.whole[height] = RawBlock(
-        height, block.block_id, header.parent_hash, header.timestamp, whole, size + len(answer)
+        height=height,
+        hash=block.block_id,
+        parent_hash=header.parent_hash,
+        time_ms=header.timestamp,
+        payload=whole,
+        size=size + len(answer),
+        host=node.host,
     )
     return None
 

@@ -88,7 +88,7 @@ class CosmosClient:
 
     async def heights(self) -> Heights:
         """The newest height, final like every block that a node of this family has."""
-        return await self._nodes.heights(self._heights)
+        return await self._nodes.heights(self._heights, self._shows)
 
     async def fetch(
         self, blocks: BlockRange, datasets: Collection[str]
@@ -174,6 +174,12 @@ class CosmosClient:
             return await self._nodes.ask(ask, str(part))
         except NotYet:
             return None
+
+    async def _shows(self, node: Node, height: int) -> None:
+        blocks = BlockRange(height, height + 1)
+        await fill(
+            Span(blocks, None, self._network, results=False, verify=self._chain.verify), node
+        )
 
     async def _greet(self, node: Node) -> None:
         """Refuse an endpoint that serves another chain than the registry says."""

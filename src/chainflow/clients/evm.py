@@ -83,7 +83,7 @@ class EvmClient:
 
     async def heights(self) -> Heights:
         """The newest height, and that of the chain's finality tag."""
-        return await self._nodes.heights(self._heights)
+        return await self._nodes.heights(self._heights, self._shows)
 
     async def fetch(
         self, blocks: BlockRange, datasets: Collection[str]
@@ -113,6 +113,10 @@ class EvmClient:
             for _ in range(2)
         )
         return await self._nodes.ask(first, str(blocks), hedge=other)
+
+    async def _shows(self, node: Node, height: int) -> None:
+        blocks = BlockRange(height, height + 1)
+        await fill(Span(blocks, None, receipts=False, system_logs=False, proof=self._proof), node)
 
     async def _greet(self, node: Node) -> None:
         """Refuse an endpoint that serves another chain than the registry says."""

@@ -120,7 +120,7 @@ class SuiClient:
 
     async def heights(self) -> Heights:
         """The newest checkpoint, which is final."""
-        return await self._nodes.heights(self._heights)
+        return await self._nodes.heights(self._heights, self._shows)
 
     async def fetch(
         self, blocks: BlockRange, datasets: Collection[str]
@@ -178,7 +178,11 @@ class SuiClient:
             time_ms=checkpoint.summary.timestamp_ms,
             payload=checkpoint,
             size=size,
+            host=node.host,
         )
+
+    async def _shows(self, node: Node, height: int) -> None:
+        await self._checkpoint(node, height, None, objects=False)
 
     async def _greet(self, node: Node) -> None:
         """Refuse an endpoint that serves another chain than the registry says."""

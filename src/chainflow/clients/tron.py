@@ -71,7 +71,7 @@ class TronClient:
 
     async def heights(self) -> Heights:
         """The newest height, and the solidified one where the chain's entry asks for it."""
-        return await self._nodes.heights(self._heights)
+        return await self._nodes.heights(self._heights, self._shows)
 
     async def fetch(
         self, blocks: BlockRange, datasets: Collection[str]
@@ -92,6 +92,9 @@ class TronClient:
     async def _read(self, blocks: BlockRange, parent: str | None, *, infos: bool) -> list[RawBlock]:
         first, other = (partial(fill, Span(blocks, parent, infos)) for _ in range(2))
         return await self._nodes.ask(first, str(blocks), hedge=other)
+
+    async def _shows(self, node: Node, height: int) -> None:
+        await fill(Span(BlockRange(height, height + 1), None, infos=False), node)
 
     async def _greet(self, node: Node) -> None:
         """Refuse an endpoint that serves another network than the registry says."""

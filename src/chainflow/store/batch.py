@@ -15,7 +15,7 @@ from chainflow.errors import MalformedAnswer, RowsRefused
 from chainflow.store import control, database, tables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
     from sqlalchemy.engine import Connection, Engine
@@ -37,6 +37,7 @@ class Slice:
         datasets: Which there are; of one family, so with one name for the height.
         tables: By dataset, its columns in their order.
         size: Bytes the node sent for them.
+        hosts: The endpoints they came from.
     """
 
     chain: Chain
@@ -44,6 +45,7 @@ class Slice:
     datasets: tuple[Dataset, ...]
     tables: Mapping[str, pa.Table]
     size: int
+    hosts: tuple[str, ...] = ()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -164,6 +166,11 @@ def drop(engine: Engine, staged: Staged) -> None:
             connection.execute(sa.text(f"DROP TABLE IF EXISTS {table.name}"))
 
 
+def served(hosts: Sequence[str]) -> str:
+    """The end of an error's text that names the endpoints whose rows they are."""
+    return f" (from {', '.join(hosts)})" if hosts else ""
+
+
 def _require_inside(slice_: Slice) -> None:
     """Refuse rows outside the range: the merge would put them beside rows that it leaves there."""
     import pyarrow.compute as pc
@@ -173,7 +180,8 @@ def _require_inside(slice_: Slice) -> None:
         bounds = pc.min_max(rows[slice_.height_column])
         for height in (bounds["min"].as_py(), bounds["max"].as_py()):
             if height is not None and height not in blocks:
-                raise RowsRefused(f"{slice_.chain.name} {blocks}: {name}: a row of height {height}")
+                told = f"{slice_.chain.name} {blocks}: {name}: a row of height {height}"
+                raise RowsRefused(f"{told}{served(slice_.hosts)}")
 
 
 def _replace(connection: Connection, slice_: Slice, dataset: Dataset) -> None:
@@ -221,7 +229,7 @@ def copy(connection: Connection, table: str, slice_: Slice, dataset: Dataset) ->
     except (psycopg2.DataError, psycopg2.IntegrityError) as error:
         told = f"{error.diag.message_primary} ({error.diag.context})"[:300]
         kind = MalformedAnswer if isinstance(error, psycopg2.DataError) else RowsRefused
-        raise kind(f"{where}: {told}") from None
+        raise kind(f"{where}: {told}{served(slice_.hosts)}") from None
 
 
 class _Csv:

@@ -11,6 +11,8 @@ import sqlalchemy as sa
 from chainflow.store import control, database
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy.engine import Connection, Engine
 
     from chainflow.types import Chain
@@ -27,6 +29,12 @@ SELECT :chain, :start, upper(range_agg(gone)) - :start, range_agg(gone),
   :old_hash, :new_hash, CAST(:rows AS jsonb), :row_count, :run_id
 FROM (SELECT unnest(merged) * int8range(:start, NULL) AS gone FROM chainflow.progress
   WHERE chain = :chain AND merged_last >= :start) p
+"""
+
+_TELL = """
+UPDATE chainflow.reorg SET told = told || jsonb_build_object(CAST(:dataset AS text), :run_id)
+WHERE chain = :chain AND rows ? :dataset AND coalesce(told->>:dataset, :run_id) = :run_id
+RETURNING start
 """
 
 
@@ -73,6 +81,21 @@ def rewind(
         connection.execute(sa.text(_SHRINK), {"chain": chain.name, "start": reorg.start})
         control.date_watermark(connection, chain, height_column)
     return removed
+
+
+def tell(engine: Engine, chain: str, datasets: Sequence[str], run_id: str) -> dict[str, int]:
+    """The lowest height replaced of which no event has told yet, by dataset; now one does.
+
+    Of all tasks of a run each is told the same, and so is each try: which of their events goes out
+    first, and whether one does, is known only later.
+    """
+    lowest: dict[str, int] = {}
+    with database.begin(engine) as connection:
+        for dataset in sorted(datasets):
+            told = {"chain": chain, "dataset": dataset, "run_id": run_id}
+            starts = connection.execute(sa.text(_TELL), told).scalars().all()
+            lowest |= {dataset: min(starts)} if starts else {}
+    return lowest
 
 
 def merged_hash(engine: Engine, chain: Chain, height_column: str, height: int) -> str | None:

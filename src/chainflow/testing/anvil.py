@@ -77,12 +77,21 @@ class Anvil(node.Node):
 
     def transfer(self, token: str, value: int, *, to: str | None = None, account: int = 0) -> str:
         """Hash of a call that logs a Transfer of `value`, by default to account 1."""
-        receiver = (to or self.account(1)).removeprefix("0x").rjust(64, "0")
-        return self.send(token, data=f"{_TRANSFER}{receiver}{value:064x}", account=account)
+        data = _transfer(to or self.account(1), value)
+        return self.send(token, data=data, account=account)
 
-    def reorg(self, depth: int) -> None:
-        """Replace the newest `depth` blocks by as many other, empty ones."""
-        self.call("anvil_reorg", depth, [])
+    def reorg(self, depth: int, *, token: str | None = None, value: int = 1) -> None:
+        """Replace the newest `depth` blocks by as many others.
+
+        They are empty, or with a token given each has a transfer of `value`.
+        """
+        sent = {"from": self.account(), "to": token, "data": _transfer(self.account(1), value)}
+        others = [] if token is None else [[sent, block] for block in range(depth)]
+        self.call("anvil_reorg", depth, others)
+
+
+def _transfer(receiver: str, value: int) -> str:
+    return f"{_TRANSFER}{receiver.removeprefix('0x').rjust(64, '0')}{value:064x}"
 
 
 _until_mined = Retrying(

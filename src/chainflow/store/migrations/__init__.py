@@ -1,4 +1,4 @@
 """The control schema's history, run by `database.upgrade`."""
 
-HEAD = "0005"
+HEAD = "0006"
 """The revision this release works with: the newest in `versions`."""

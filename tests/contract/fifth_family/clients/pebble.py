@@ -58,8 +58,7 @@ class PebbleClient:
         """The newest height; every block is final."""
         if self._chain.finality_tag not in (None, "finalized"):
             raise Unsupported("only `finalized` is served")
-        said, _ = await self._nodes.ask(lambda node: _ask(node, "head"), "heights")
-        return Heights(said["height"], said["height"])
+        return await self._nodes.heights(_heights, self._shows)
 
     async def fetch(
         self, blocks: BlockRange, datasets: Collection[str]
@@ -77,15 +76,25 @@ class PebbleClient:
             await self._nodes.ask(partial(_block, height), f"height {height}") for height in blocks
         ]
 
+    async def _shows(self, node: Node, height: int) -> None:
+        await _block(height, node)
+
     async def _greet(self, node: Node) -> None:
         said, _ = await _ask(node, "head")
         if said["chain"] != self._chain.chain_id:
             raise WrongChain(f"expected {self._chain.chain_id}, got {said['chain']}")
 
 
+async def _heights(node: Node) -> Heights:
+    said, _ = await _ask(node, "head")
+    return Heights(said["height"], said["height"])
+
+
 async def _block(height: int, node: Node) -> RawBlock:
     said, size = await _ask(node, f"blocks/{height}")
-    return RawBlock(height, said["hash"], said["parent"], said["time_ms"], said, size)
+    return RawBlock(
+        height, said["hash"], said["parent"], said["time_ms"], said, size, host=node.host
+    )
 
 
 async def _ask(node: Node, path: str) -> tuple[dict[str, Any], int]:
