@@ -5,8 +5,7 @@ Source: sui-indexer-alt-framework, ingestion/store_client.rs (paths, the waterma
 
 from __future__ import annotations
 
-import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -41,6 +40,8 @@ _OK, _NOT_FOUND = 200, 404
 _MAGIC = b"\x28\xb5\x2f\xfd"
 # Larger windows than zstd's own default bound are a bomb, not a checkpoint.
 _WINDOW_BYTES = 2**27
+# Most checkpoints are smaller; memory for the largest there may be costs more than unpacking them.
+_PIECE_BYTES = 2**18
 # So close below the head, a file is late or a cache holds an old 404; it was not dropped.
 _RECENT = 1_000
 
@@ -55,6 +56,9 @@ class Store:
 
     node: Node
     known: int
+    _unpacker: zstandard.ZstdDecompressor = field(
+        default_factory=lambda: zstandard.ZstdDecompressor(max_window_size=_WINDOW_BYTES)
+    )
 
     async def head(self) -> int:
         """The newest checkpoint: what the store's watermark says, or a search where it has none.
@@ -119,15 +123,17 @@ class Store:
         if not reply.body.startswith(_MAGIC):
             raise NodeUnavailable(f"no zstd file, but: {self.node.excerpt(reply.body)}")
         most = self.node.limits.body_bytes
-        unpacker = zstandard.ZstdDecompressor(max_window_size=_WINDOW_BYTES)
+        pieces, size = [], 0
         try:
-            with unpacker.stream_reader(io.BytesIO(reply.body)) as stream:
-                body = stream.read(most + 1)
+            with self._unpacker.stream_reader(reply.body) as stream:
+                while size <= most and (piece := stream.read(_PIECE_BYTES)):
+                    pieces.append(piece)
+                    size += len(piece)
         except zstandard.ZstdError as error:
             raise MalformedAnswer(f"its zstd cannot be read: {error}") from error
-        if len(body) > most:
+        if size > most:
             raise AnswerTooLarge(f"the checkpoint is larger than {most} bytes")
-        return body
+        return b"".join(pieces)
 
     def _demand_ok(self, reply: Reply) -> None:
         if reply.status == _OK:
