@@ -109,7 +109,7 @@ class RawBlock:
     """One block as its node gave it, in the envelope every family has.
 
     `payload` is the family's own struct of `chainflow.wire`; `size` its share of the bytes that the
-    node sent.
+    node sent, unpacked: what is held.
     """
 
     height: int
