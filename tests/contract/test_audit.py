@@ -287,6 +287,40 @@ def test_damage_in_one_row_is_found_without_a_node(
     assert chain.rows() == before
 
 
+# What no block can be made of, whatever reads it first.
+UNREADABLE = [
+    (_EVM, first("transactions", "extra = '[1]'")),
+    (_EVM, first("transactions", "extra = '{{\"receipt\": 7}}'")),
+    (_EVM, first("logs", "topic0 = 'no hex'")),
+    (_EVM, first("logs", "data = 'no hex'")),
+    (_TRON, first("blocks", "witness_address = 'Tno'")),
+    (_SUI, first("blocks", "commitments = '[1]'")),
+    (_SUI, first("blocks", "end_of_epoch = '7'")),
+    (_SUI, first("events", "contents = 'no hex'")),
+    (_COSMOS, "UPDATE {c}.events SET attributes = '[1]' WHERE {h} = {n}"),
+    (_COSMOS, first("transactions", "result_data = 'no base64'")),
+    (("ethereum", *_TRON, *_SUI, *_COSMOS), first("blocks", "block_timestamp = 'infinity'")),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "statement"),
+    [(name, statement) for names, statement in UNREADABLE for name in names],
+)
+def test_a_cell_that_cannot_be_read_is_its_heights_damage_alone(
+    every: dict[str, Stored], name: str, statement: str
+) -> None:
+    """Other damage is found beside it, and both are repaired."""
+    chain = every[name]
+    before = chain.rows()
+    chain.do(statement, "DELETE FROM {c}.blocks WHERE {h} = {m}")
+    found = chain.audited()
+    assert {AT, OTHER} <= {h - chain.blocks.start for one in found for r in one.ranges for h in r}
+    again = chain.repaired(found)
+    assert again in ([*ONE, (OTHER, OTHER + 1)], [(AT, AT + 2), (OTHER, OTHER + 1)])
+    assert chain.rows() == before
+
+
 COUNTED: list[tuple[str, str, list[tuple[int, int]]]] = [
     ("tron", first("logs", ""), [(10, 20)]),
     ("tron", "DELETE FROM {c}.logs WHERE {h} >= {n} AND {h} < {m}", [(10, 30)]),
