@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import tracemalloc
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,6 +17,8 @@ from aiohttp import web
 from chainflow.clients import Probed
 from chainflow.clients import sui as client
 from chainflow.clients._http import Node as HttpNode
+from chainflow.clients._http import session
+from chainflow.clients._sui_store import Store
 from chainflow.devnet import _sui_checkpoints as made
 from chainflow.endpoints import Endpoint
 from chainflow.errors import (
@@ -69,10 +72,10 @@ def test_first_checkpoint_has_the_parent_of_nobody() -> None:
     assert first.parent_hash == "1" * 32
 
 
-def test_size_is_what_was_sent() -> None:
-    """Compressed, from a store."""
+def test_size_is_what_was_sent_unpacked() -> None:
+    """What waits in memory is bounded by it, and a small file may hold much."""
     (block,) = fetch([FakeStore(BODIES)], BlockRange(3, 4))
-    assert block.size == len(made.compressed(BODIES[3]))
+    assert len(made.compressed(BODIES[3])) < block.size == len(BODIES[3])
 
 
 def test_many_checkpoints_are_under_way_at_once() -> None:
@@ -391,6 +394,38 @@ def test_bomb_is_not_unpacked() -> None:
     store = FakeStore(BODIES, edit=lambda _, __: bomb)
     with pytest.raises(AnswerTooLarge, match="larger than 1000000 bytes"):
         fetch([store], TEN, limits=replace(FAST, body_bytes=1_000_000))
+
+
+def test_bombs_side_by_side_take_the_memory_of_one() -> None:
+    """Sixteen files that are here at once are unpacked one by one; the errors hold none of it."""
+    size = 32 * 2**20
+    bomb = zstandard.ZstdCompressor().compress(bytes(size))
+    limits = replace(FAST, body_bytes=2 * size, requests_in_flight=16)
+
+    async def work() -> None:
+        async with FakeStore([], edit=lambda _, __: bomb).running() as store, session(limits) as at:
+            store.bodies = [b""] * 16
+            node = HttpNode(store.endpoint, at, limits)
+            node.window.size = 16
+            source = Store(node, 0)
+
+            async def ask(height: int) -> MalformedAnswer | None:
+                try:
+                    await source.checkpoint(height, objects=True)
+                except MalformedAnswer as error:
+                    node.went_wrong(error, 0.0)
+                    return error
+                return None
+
+            assert all(await asyncio.gather(*map(ask, range(16))))
+
+    tracemalloc.start()
+    try:
+        asyncio.run(work())
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * size
 
 
 def test_window_of_a_bomb_is_not_made() -> None:

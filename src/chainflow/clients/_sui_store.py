@@ -85,7 +85,9 @@ class Store:
         return wire.summary_digest(wire.message(self._body(reply)))
 
     async def checkpoint(self, height: int, *, objects: bool) -> tuple[Any, int]:
-        """A checkpoint's message, and how many bytes were sent for it.
+        """A checkpoint's message, and how many bytes its file holds, unpacked.
+
+        Nothing is awaited from its unpacking on, so that one at a time is unpacked and read.
 
         Raises:
             NotYet: The store does not have it yet.
@@ -95,7 +97,8 @@ class Store:
         reply = await self.node.get(_path(height))
         if reply.status == _NOT_FOUND:
             raise await self._missing(height)
-        return wire.message(self._body(reply)), len(reply.body)
+        body = self._body(reply)
+        return wire.message(body), len(body)
 
     async def pruned(self, height: int, *, objects: bool) -> HeightPruned | None:
         """None: a file that is there is whole."""
