@@ -139,7 +139,6 @@ def test_an_entry_of_another_chain_is_refused_once_rows_are_merged(
     heights.register(engine, [replace(small.CHAIN, **other)])
     heights.register(engine, [small.CHAIN])
     small.merge(engine, 0, 5)
-    small.family("evm")
     edited = replace(small.CHAIN, **other)
     (text,) = heights.register(engine, [edited, replace(small.CHAIN, name="b")]).values()
     assert "tinychain: its tables hold rows of family tiny, chain_id 7, and its entry says" in text
