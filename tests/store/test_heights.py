@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.engine import Engine
 
-from chainflow import heights
+from chainflow import audit, heights
 from chainflow.errors import NameTaken
 from chainflow.store import control, database, tables
 from chainflow.types import BlockRange, Chain, Costs, Heights
@@ -147,6 +147,7 @@ def test_an_entry_of_another_chain_is_refused_once_rows_are_merged(
         partial(heights.observe, engine, edited, Heights(9, 9)),
         partial(heights.observe_failure, engine, edited, "gone"),
         partial(tables.ensure, engine, edited, [small.BLOCKS]),
+        partial(audit.audit, engine, edited),
     ):
         with pytest.raises(NameTaken, match="DROP SCHEMA"):
             refused()
