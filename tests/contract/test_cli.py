@@ -279,7 +279,7 @@ def test_wrong_words_are_one_line_and_write_nothing(
         (("sync", "ethereum", "--to", "999999999"), {}, 1, "not final yet"),
         (("sync", "ethereum"), {"chain_id": 2}, 1, "expected chain id 2, got 1"),
         (("sync", "ethereum"), {"endpoints": ["http://127.0.0.1:9"]}, 1, "cannot connect"),
-        (("audit", "ethereum"), {}, 1, "2 rows fail"),
+        (("audit", "ethereum"), {}, 1, "2 rows or heights fail"),
     ],
 )
 def test_each_class_of_errors_is_one_line_of_a_real_process(

@@ -82,6 +82,7 @@ def test_dags_bring_every_chain_to_its_target(world: World) -> None:
         _same_as_the_node(world, chain)
     for chain in EVM:
         _same_logs(world, chain)
+    _same_tokens_and_withdrawals(world, "ethereum")
     flowing = {chain for (chain,) in world.rows("SELECT DISTINCT chain FROM chainflow.usdc_flows")}
     assert {"dydx", "ethereum", "noble", "sui", "tron"} <= flowing
     mapped = world.airflow.tasks("ingest_ethereum", runs["ethereum"])
@@ -247,4 +248,31 @@ def _same_logs(world: World, chain: str) -> None:
         ]
     assert logs == world.rows(
         f"SELECT block_number, log_index, address, data FROM {chain}.logs ORDER BY 1, 2"
+    )
+
+
+def _same_tokens_and_withdrawals(world: World, chain: str) -> None:
+    moved, paid = [], []
+    for height in range(world.nodes.simulations[chain].first, _target(world, chain) + 1):
+        at = hex(height)
+        moved += [
+            (height, int(log["logIndex"], 16), log["address"].lower(), *one)
+            for receipt in world.nodes.call(chain, "eth_getBlockReceipts", at)
+            for log in receipt["logs"]
+            for one in told.token_transfers(log)
+        ]
+        block = world.nodes.call(chain, "eth_getBlockByNumber", at, False)
+        for given in block.get("withdrawals", ()):  # none before Shanghai
+            numbers = (int(given[key], 16) for key in ("index", "validatorIndex", "amount"))
+            paid.append((height, *numbers, given["address"].lower()))
+    assert {standard for *_, standard, _, _, _, _ in moved} == {"erc20", "erc721", "erc1155"}
+    assert moved == world.rows(
+        "SELECT block_number, log_index, token_address, transfer_index, token_standard,"
+        f" from_address, to_address, token_id, value FROM {chain}.token_transfers"
+        " ORDER BY block_number, log_index, transfer_index"
+    )
+    assert len(paid) > 100
+    assert paid == world.rows(
+        "SELECT block_number, withdrawal_index, validator_index, amount, address"
+        f" FROM {chain}.withdrawals ORDER BY 1, 2"
     )

@@ -9,6 +9,8 @@ from typing import Any
 
 import httpx
 import zstandard
+from eth_abi.abi import decode
+from eth_utils.crypto import keccak
 
 from chainflow.wire import _base58 as base58
 from chainflow.wire import _sui_messages as sui_messages
@@ -84,3 +86,34 @@ READ: dict[str, Read] = {"evm": evm, "tron": tron, "cosmos": cosmos, "sui": sui}
 def _digest(kind: str, bcs: bytes) -> str:
     digest = hashlib.blake2b(f"{kind}::".encode() + bcs, digest_size=32).digest()
     return base58.encode(digest)
+
+
+def token_transfers(log: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """What an EVM log says was moved: place in the event, standard, from, to, token id, value."""
+    topics = [bytes.fromhex(topic[2:]) for topic in log["topics"]]
+    data = bytes.fromhex(log["data"][2:])
+    if not topics or topics[0] not in _EVENTS:
+        return []
+    kind = _EVENTS[topics[0]]
+    if kind is None:
+        if len(topics) == 3:
+            parties = map(_address, topics[1:])
+            return [(0, "erc20", *parties, None, *decode(["uint256"], data))]
+        parties = map(_address, topics[1:3])
+        return [(0, "erc721", *parties, *decode(["uint256"], topics[3]), 1)]
+    sender, receiver = map(_address, topics[2:])
+    ids, values = decode([kind] * 2, data)
+    moved = [(ids, values)] if isinstance(ids, int) else zip(ids, values, strict=True)
+    return [(at, "erc1155", sender, receiver, *one) for at, one in enumerate(moved)]
+
+
+# By the hash of an event, what its data hold twice; None where its topics decide.
+_EVENTS = {
+    keccak(text="Transfer(address,address,uint256)"): None,
+    keccak(text="TransferSingle(address,address,address,uint256,uint256)"): "uint256",
+    keccak(text="TransferBatch(address,address,address,uint256[],uint256[])"): "uint256[]",
+}
+
+
+def _address(word: bytes) -> str:
+    return str(decode(["address"], word)[0])

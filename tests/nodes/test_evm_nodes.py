@@ -14,15 +14,19 @@ from typing import Any
 
 import pytest
 
+from chainflow.clients import _jsonrpc as jsonrpc
 from chainflow.clients import evm
 from chainflow.clients._evm_agree import check_receipts
+from chainflow.clients._http import Node as Asked
+from chainflow.clients._http import session
 from chainflow.endpoints import Endpoint
-from chainflow.errors import NotYet, WrongChain
+from chainflow.errors import NotYet, Unsupported, WorkError, WrongChain
 from chainflow.testing import anvil
 from chainflow.testing.node import Node, find, running
 from chainflow.types import BlockRange, Chain, Heights, RawBlock
 from chainflow.wire import evm as wire
 from chainflow.wire.evm_columns import payload, told
+from tests.dialogues import DIALOGUES, ERRORS, Dialogue
 from tests.fake_node import ALL, FAST
 
 LIMITS = replace(FAST, request_seconds=30.0, deadline_seconds=30.0, not_yet_seconds=0.5)
@@ -52,6 +56,38 @@ def rich() -> Iterator[anvil.Anvil]:
         node.send(node.account(1), value=10**20)
         node.mine(12)
         yield node
+
+
+# geth refuses to trace genesis; anvil has nothing to trace there.
+OTHERWISE = {"debug_traceBlockByNumber.trace-genesis": None}
+LACKING = {"debug_getRawBlock", "debug_getRawHeader", "debug_getRawReceipts"}
+NOT_RESULTS = [d for d in DIALOGUES if "error" in d.reply or d.reply["result"] is None]
+
+
+@pytest.mark.parametrize("dialogue", NOT_RESULTS, ids=lambda dialogue: dialogue.name)
+def test_anvil_refuses_what_geth_was_recorded_to_refuse(
+    rich: anvil.Anvil, dialogue: Dialogue
+) -> None:
+    """Whatever their words, both errors are of one class, and null is null, to our reading."""
+    method, params = dialogue.request["method"], dialogue.request["params"]
+
+    async def ask() -> jsonrpc.Outcome:
+        async with session(LIMITS) as http:
+            node = Asked(Endpoint("anvil", rich.url), http, LIMITS)
+            (outcome,) = await jsonrpc.call(node, [jsonrpc.Call(method, tuple(params))])
+            return outcome
+
+    outcome = asyncio.run(ask())
+    recorded: type[WorkError] | None = ERRORS.get(dialogue.name)
+    if method in LACKING:
+        recorded = Unsupported
+    elif dialogue.name in OTHERWISE:
+        recorded = OTHERWISE[dialogue.name]
+    if recorded is None:
+        assert not isinstance(outcome, WorkError)
+        assert jsonrpc.is_null(outcome) is ("error" not in dialogue.reply)
+    else:
+        assert type(outcome) is recorded
 
 
 def _free_port() -> int:

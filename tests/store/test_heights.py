@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.engine import Engine
 
-from chainflow import heights
+from chainflow import audit, heights
 from chainflow.errors import NameTaken
 from chainflow.store import control, database, tables
 from chainflow.types import BlockRange, Chain, Costs, Heights
@@ -139,7 +139,6 @@ def test_an_entry_of_another_chain_is_refused_once_rows_are_merged(
     heights.register(engine, [replace(small.CHAIN, **other)])
     heights.register(engine, [small.CHAIN])
     small.merge(engine, 0, 5)
-    small.family("evm")
     edited = replace(small.CHAIN, **other)
     (text,) = heights.register(engine, [edited, replace(small.CHAIN, name="b")]).values()
     assert "tinychain: its tables hold rows of family tiny, chain_id 7, and its entry says" in text
@@ -148,6 +147,7 @@ def test_an_entry_of_another_chain_is_refused_once_rows_are_merged(
         partial(heights.observe, engine, edited, Heights(9, 9)),
         partial(heights.observe_failure, engine, edited, "gone"),
         partial(tables.ensure, engine, edited, [small.BLOCKS]),
+        partial(audit.audit, engine, edited),
     ):
         with pytest.raises(NameTaken, match="DROP SCHEMA"):
             refused()

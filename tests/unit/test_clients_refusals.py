@@ -50,6 +50,7 @@ SAYINGS: list[tuple[type[WorkError], int, str]] = [
     (NotYet, -32000, "finalized block not found"),
     (NotYet, -32000, "cannot query unfinalized data"),
     (NotYet, -32602, "block range extends beyond current head block"),
+    (NotYet, -32602, "BlockOutOfRangeError: block height is 20 but requested was 50"),
     (NotYet, -32001, "Resource not found"),
     (NotYet, -32603, "the receipts of block 0x5 are not yet known"),
     (RequestRefused, -32602, "invalid argument 0: hex string without 0x prefix"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from chainflow import checks, datasets
 from chainflow.audit import _derived, _gaps, _node, _parts, _recounted, _rehashed, _rounds
+from chainflow.store import database, identity
 from chainflow.types import BlockRange
 
 if TYPE_CHECKING:
@@ -76,7 +77,10 @@ def looks(
 
     Raises:
         WorkError: The store or the node failed; the parts looked at before are logged.
+        NameTaken: The rows are another chain's than the entry's.
     """
+    with database.begin(engine) as opened:
+        identity.require(opened, chain)
     wanted = blocks or _ALL
     every = datasets.get(chain.family, chain.datasets)
     found = _parts.detached(engine, chain, every)

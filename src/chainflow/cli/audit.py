@@ -42,13 +42,10 @@ def audit(
     Exit 1 if something is wrong and stays so; what is wrong is told by table and range.
     """
     from chainflow import audit as audits
-    from chainflow.store import database, identity
 
     blocks = _range(low, stop)
     entry = given.chain(chain) if against_node or repair else given.registry().chain(chain)
     engine = given.engine()
-    with database.begin(engine) as connection:
-        identity.require(connection, entry)
     stored, findings = _looked(engine, entry, blocks, against_node=against_node)
     if findings and repair:
         findings = _repaired(engine, entry, findings, against_node=against_node)

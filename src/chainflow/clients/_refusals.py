@@ -54,7 +54,8 @@ _PHRASES: tuple[tuple[type[WorkError], str], ...] = (
         r"(header|block|receipts?|transaction|height|resource)s?\b.{0,80}"
         r"(not (be )?(found|available|known|exist)|does(n't| not) exist)|unknown block"
         r"|unfinalized data|after last accepted|invalid block height|beyond.{0,20}head"
-        r"|future block|not yet|less than or equal to the current|could not find results",
+        r"|height is \d+ but requested|future block|not yet|less than or equal to the current"
+        r"|could not find results",
     ),
     (
         RequestRefused,
