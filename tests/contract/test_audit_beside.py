@@ -1,17 +1,22 @@
-"""Audits and repairs beside what else happens: a node that lacks a height."""
+"""Audits and repairs beside what else happens: a node that lacks a height, a reorganisation."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy.engine import Engine
 
+from chainflow import audit, pipeline
+from chainflow.audit import _node
 from chainflow.errors import MalformedAnswer
+from chainflow.store import rewind
+from chainflow.store.rewind import Reorg
 from chainflow.testing import faults
-from chainflow.types import BlockRange
+from chainflow.types import Batch, BlockRange
 from tests.contract.test_audit import AT, BLOCKS, OTHER, Stored, first, secret, stored
 from tests.dags.nodes import Nodes, frozen
 
@@ -60,3 +65,31 @@ def test_range_that_cannot_be_read_keeps_no_other_from_being_repaired(ethereum: 
     }
     assert ethereum.repaired(found) == [(AT, AT + 1)]
     assert ethereum.rows() == before
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_rows_that_are_replaced_while_the_node_is_asked_are_no_finding(
+    ethereum: Stored, monkeypatch: pytest.MonkeyPatch, again: bool
+) -> None:
+    """Between asking and comparing a run forgets blocks, and may merge others instead."""
+    chain, start = ethereum.chain, ethereum.blocks.start + OTHER
+    differing = _node._differing
+
+    def beside(engine: Engine, *given: Any) -> Any:  # noqa: ANN401 - passed on
+        old = rewind.merged_hash(engine, chain, ethereum.height, start)
+        reorg = Reorg(start, old or "", "0xnew")
+        rewind.rewind(engine, chain, reorg, height_column=ethereum.height, run_id="beside")
+        if again:
+            replaced = Batch(BlockRange(start, ethereum.blocks.stop), chain.datasets)
+            pipeline.ingest(engine, chain, replaced, secret, run_id="beside")
+            ethereum.do("UPDATE {c}.blocks SET size = size + 1 WHERE {h} >= {m}")
+        return differing(engine, *given)
+
+    monkeypatch.setattr(_node, "_differing", beside)
+    assert ethereum.audited(node=True) == []
+    monkeypatch.undo()
+    ethereum.do(first("blocks", "size = size + 1"))
+    found = audit.audit(ethereum.engine, chain, connection=secret)
+    at = ethereum.blocks.start + AT
+    assert {one.check for one in found} == {"as_the_node"}
+    assert BlockRange(at, at + 1) in found[0].ranges
