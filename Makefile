@@ -21,7 +21,7 @@ demo: .venv/installed node  ## Simulated chains into PostgreSQL under a real Air
 test: .venv/installed node  ## All tests: on real Airflow, real PostgreSQL and real EVM nodes too
 	$(BIN)/python -m pytest
 
-soak: .venv/installed node  ## The long forms: 200 kills, storms of faults and forks, any interleaving; over an hour
+soak: .venv/installed node  ## The long forms: 800 kills, storms of faults and forks, any interleaving; over an hour
 	CHAINFLOW_SOAK=1 $(BIN)/python -m pytest tests/nodes/test_kill.py tests/nodes/test_faults.py \
 		tests/nodes/test_reorg_anvil.py tests/dags/test_worker_killed.py tests/contract/test_store_machine.py
 
@@ -34,7 +34,7 @@ check: .venv/installed  ## Format, lint, types, and who imports whom
 bench: .venv/installed  ## The numbers of benchmarks/, measured on this machine
 	$(BIN)/python -m benchmarks
 
-matrix: .venv/installed  ## The DAG tests on each Airflow that constraints/ has pins of
+matrix: .venv/installed  ## DAGs, and what protobuf decodes, on each Airflow that constraints/ has pins of
 	$(BIN)/python tests/dags/matrix.py
 
 # Bytecode is compiled here, on all cores, because the environment may forbid Python to write it

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+import zstandard
 
 from chainflow.devnet import cosmos, evm, sui, tron
 
@@ -88,6 +89,16 @@ def answers(sample: Sample) -> Answers:
     with file.open("rb") as opened:
         mapped = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
     return msgspec.msgpack.decode(mapped, type=Answers)
+
+
+def unpacked(sample: Sample) -> float:
+    """How many bytes one byte that is sent holds: only Sui's node sends its answers packed here."""
+    if sample.family != "sui":
+        return 1.0
+    some = [part for parts in answers(sample)[:100] for part in parts]
+    unpack = zstandard.ZstdDecompressor()
+    held = sum(len(unpack.stream_reader(part).read()) for part in some)
+    return held / sum(map(len, some))
 
 
 def _file(sample: Sample) -> Path:

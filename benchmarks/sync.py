@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 DATASETS = ["blocks", "transactions", "logs", "token_transfers"]
 _SAMPLE = SAMPLES["ethereum"]
 _FEW, _MANY = 100, 400
+_LONG_RUNS = 3
 # ethereum-etl takes a batch of ten in seven seconds.
 _ETL_BATCH, _ETL_BATCHES, _ETL_RUNS = 10, 2, 5
 _ETL_TABLES = (
@@ -36,7 +37,7 @@ def measure(folder: Path) -> list[Line]:
     late = _runs(folder, "hashes", _MANY, seconds=LATENCY_SECONDS)
     steady = _steady(_runs(folder, "hashes", _FEW), hashes)
     kept = 100 * hashes.process.seconds / late.process.seconds
-    every = _runs(folder, "hashes", _SAMPLE.blocks, times=1)
+    every = _runs(folder, "hashes", _SAMPLE.blocks, times=_LONG_RUNS)
     indexed = _runs(folder, "roots", _MANY, times=3, indexes=["hash", "address", "time"])
     dearer = indexed.load.cpu_seconds / roots.load.cpu_seconds
     size, peak = hashes.size / _MANY / 1e6, every.process.peak_bytes / 1e6
@@ -44,14 +45,15 @@ def measure(folder: Path) -> list[Line]:
     return [
         *hashes.lines("verify: hashes"),
         *roots.lines("verify: roots"),
-        at_least("verify: hashes, start among it", hashes.megabytes_per_second, 100, "MB/s"),
-        at_least("verify: hashes, start left out", steady * size, 100, "MB/s"),
+        plain("400 blocks, start among it", hashes.megabytes_per_second, "MB/s"),
+        plain("400 blocks, start left out", steady * size, "MB/s"),
+        at_least(f"{every.blocks} blocks, start among it", every.megabytes_per_second, 100, "MB/s"),
         at_least("50 ms a request: rate, of that without", kept, 90, "%"),
         at_most(f"{every.blocks} blocks: peak memory", peak, 500, "MB"),
         plain(f"{every.blocks} blocks: peak memory beyond that of {_MANY}", grown, "MB"),
         plain("CPU of PostgreSQL with all indexes, over that with keys alone", dearer),
         *_base(roots, indexed),
-        *_against_etl(folder, hashes.blocks / hashes.process.seconds, steady),
+        *_against_etl(folder, every.blocks / every.process.seconds, steady),
     ]
 
 
@@ -112,8 +114,8 @@ def _against_etl(folder: Path, ours: float, steady: float) -> list[Line]:
     etl = median(rates)
     return [
         plain("ethereumetl stream into PostgreSQL, start left out: blocks/s", etl),
-        at_least("ours over it, our start among it", ours / etl, 100),
-        plain("ours over it, our start left out", steady / etl),
+        at_least(f"ours over it, {_SAMPLE.blocks} blocks, our start among it", ours / etl, 100),
+        plain("ours over it, 400 blocks, our start left out", steady / etl),
     ]
 
 

@@ -41,6 +41,7 @@ _TEMPLATE = f"chainflow_template_{os.getpid()}"
 _CARELESS = ("fsync = off", "synchronous_commit = off", "full_page_writes = off", "autovacuum=off")
 # What takes longest is begun first, so that in the end nobody waits for it.
 _SCHEDULERS = ("tests/dags/test_scheduler", "tests/dags/test_worker")
+_SPREAD = ("tests/nodes/test_kill",)
 _FIRST = (*_SCHEDULERS, "tests/dags/", "tests/nodes/", "tests/contract/", "tests/store/")
 
 
@@ -53,13 +54,17 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
-    """A file's tests go to one process; those with a scheduler too: two starve each other."""
+    """A file's tests go to one process, but for files whose every test takes long.
+
+    Those with a scheduler go to one as well: two starve each other.
+    """
     from xdist.scheduler import LoadFileScheduling
 
     class Scheduling(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
         def _split_scope(self, nodeid: str) -> str:
-            alone = nodeid.startswith(_SCHEDULERS)
-            return "schedulers" if alone else super()._split_scope(nodeid)
+            if nodeid.startswith(_SCHEDULERS):
+                return "schedulers"
+            return nodeid if nodeid.startswith(_SPREAD) else super()._split_scope(nodeid)
 
     return Scheduling(config, log)
 

@@ -75,6 +75,10 @@ def halves() -> list[Recorded]:
     neutron = read("neutron-1/22488720.block.json")
     failed = result(code=2, codespace="undefined", log="tx parse error")
     found.append(Recorded("neutron-1", 22488720, neutron, results_of(22488720, [failed])))
+    # The first block of a chain, which has no transaction and no block before it.
+    for where in ("kvstore-v0_34", "kvstore-v0_38"):
+        first = read(f"{where}/block_at_height_1.json")
+        found.append(Recorded(where, 1, first, _results_of(where, 1)))
     return found
 
 
@@ -90,14 +94,20 @@ def singles() -> list[Recorded]:
         said = read(f"{where}/{name}.json")
         for one in said.get("txs", [said]):
             height = int(one["height"])
-            results = results_of(height, [one["tx_result"]])
-            if where != "kvstore-v0_38":
-                del results["finalize_block_events"]
-                results |= {"begin_block_events": None, "end_block_events": None}
+            results = _results_of(where, height, [one["tx_result"]])
             sent = base64.b64decode(one["tx"])
             assert hashlib.sha256(sent).hexdigest().upper() == one["hash"]
             found.append(Recorded(where, height, block(height, [sent]), results))
     return found
+
+
+def _results_of(where: str, height: int, results: Sequence[Json] = ()) -> Json:
+    """Results without events of the block's own, in the dialect of a folder."""
+    made = results_of(height, results)
+    if where != "kvstore-v0_38":
+        del made["finalize_block_events"]
+        made |= {"begin_block_events": None, "end_block_events": None}
+    return made
 
 
 def raw(block: Mapping[str, Any], results: Mapping[str, Any] | None) -> RawBlock:

@@ -49,9 +49,12 @@ def made(network: str, height: int) -> RawBlock:
     return raw(*made_answers(network, height))
 
 
-def made_answers(network: str, height: int) -> tuple[Json, Json]:
-    """The same as answers to `block` and `block_results`."""
-    block, results = chain(height + 1, first=height, network=network)._answers(height)
+def made_answers(network: str, height: int, *, before: int = 0) -> tuple[Json, Json]:
+    """The same as answers to `block` and `block_results`, with blocks before it.
+
+    A chain that changed its dialect begins in its first one.
+    """
+    block, results = chain(height + 1, first=height - before, network=network)._answers(height)
     return json.loads(block), json.loads(results)
 
 
@@ -59,6 +62,14 @@ def made_answers(network: str, height: int) -> tuple[Json, Json]:
 class _Rule:
     change: Callable[[Any], Any]
     method: str
+    height: int | None
+    times: float
+
+
+@dataclass
+class _Says:
+    status: int
+    body: bytes
     height: int | None
     times: float
 
@@ -72,8 +83,7 @@ class FakeNode:
     path: str = "/"
     url: str = ""
     _rules: list[_Rule] = field(default_factory=list)
-    _says: list[tuple[int, bytes]] = field(default_factory=list)
-    _for_ever: tuple[int, bytes] | None = None
+    _says: list[_Says] = field(default_factory=list)
 
     @property
     def endpoint(self) -> Endpoint:
@@ -91,12 +101,16 @@ class FakeNode:
         """Answer those calls with what `change` makes of the honest result, or the error it is."""
         self._rules.append(_Rule(change, method, height, times))
 
-    def says(self, status: int, body: bytes, *, times: float = 1) -> None:
-        """Answer whole requests for blocks so."""
-        if times == float("inf"):
-            self._for_ever = (status, body)
-        else:
-            self._says += [(status, body)] * int(times)
+    def says(
+        self, status: int, body: bytes, *, height: int | None = None, times: float = 1
+    ) -> None:
+        """Answer whole requests for blocks so, or those that ask for the block of that height."""
+        self._says.append(_Says(status, body, height, times))
+
+    def heights_asked(self, method: str) -> list[int]:
+        """The heights of which it was asked so, in this order."""
+        calls = (call for calls in self.asked for call in calls)
+        return [int(call["params"]["height"]) for call in calls if call["method"] == method]
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[FakeNode]:
@@ -118,10 +132,11 @@ class FakeNode:
         asked = json.loads(body)
         calls = asked if isinstance(asked, list) else [asked]
         self.asked.append(calls)
-        if any(call["method"] == "block" for call in calls):
-            said = self._says.pop(0) if self._says else self._for_ever
-            if said is not None:
-                return web.Response(status=said[0], body=said[1])
+        blocks = {call["params"]["height"] for call in calls if call["method"] == "block"}
+        for said in self._says:
+            if said.times > 0 and blocks and (said.height is None or str(said.height) in blocks):
+                said.times -= 1
+                return web.Response(status=said.status, body=said.body)
         answers = json.loads(self.chain.respond(body))
         if isinstance(asked, list) and isinstance(answers, list):
             answers = [self._changed(*pair) for pair in zip(calls, answers, strict=True)]

@@ -107,10 +107,15 @@ class FakeStore:
 
 @dataclass(slots=True)
 class FakeLedger:
-    """A node's ledger service; `refusals` are codes for the next requests for a checkpoint."""
+    """A node's ledger service; `refusals` are codes for the next requests for a checkpoint.
+
+    Below `objects_from` it has no objects: it refuses with that code, or gives the rest.
+    """
 
     bodies: Sequence[bytes]
     lowest: int = 0
+    objects_from: int = 0
+    without_objects: grpc.StatusCode | None = None
     chain_id: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     refusals: list[tuple[grpc.StatusCode, str]] = field(default_factory=list)
@@ -146,7 +151,9 @@ class FakeLedger:
         del request
         self.metadata.append(dict(context.invocation_metadata()))
         info = messages.GetServiceInfoResponse(
-            checkpoint_height=len(self.bodies) - 1, lowest_available_checkpoint=self.lowest
+            checkpoint_height=len(self.bodies) - 1,
+            lowest_available_checkpoint=self.lowest,
+            lowest_available_checkpoint_objects=self.objects_from,
         )
         if self.chain_id is not None:
             info.chain_id = self.chain_id
@@ -165,6 +172,10 @@ class FakeLedger:
             await context.abort(grpc.StatusCode.NOT_FOUND, f"Checkpoint {height} not found")
         checkpoint = messages.Checkpoint.FromString(self.bodies[height])
         if OBJECTS not in asked.read_mask.paths:
+            checkpoint.ClearField("objects")
+        elif height < self.objects_from:
+            if self.without_objects is not None:
+                await context.abort(self.without_objects, "missing input object")
             checkpoint.ClearField("objects")
         checkpoint.digest = sui.digest(self.bodies[height])
         return bytes(messages.GetCheckpointResponse(checkpoint=checkpoint).SerializeToString())

@@ -25,7 +25,7 @@ _ID = r"[A-Za-z0-9_.-]{1,200}"
 _VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
 _ENDPOINT = "conn:ID, env:NAME, or an http(s) or grpc(s) URL that holds no key"
 # grpc in the clear and grpcs over TLS: what a node of family sui may be asked by.
-_SCHEMES = ("http", "https", "grpc", "grpcs")
+SCHEMES = ("http", "https", "grpc", "grpcs")
 _SECRET_WORDS = re.compile(r"key|token|secret|auth|pass|sig|cred", re.IGNORECASE)
 
 
@@ -71,8 +71,8 @@ def _url(word: str) -> None:
         host, port = parts.hostname, parts.port
     except ValueError:
         raise _refuse("is no URL", _ENDPOINT) from None
-    if parts.scheme not in _SCHEMES:
-        known = ("conn", "env", *_SCHEMES)
+    if parts.scheme not in SCHEMES:
+        known = ("conn", "env", *SCHEMES)
         shown = f"{scheme!r} is" if re.fullmatch("[a-z+]{1,10}", scheme) else "holds"
         raise _refuse(f"{shown} no endpoint", _ENDPOINT, scheme, known)
     if not host or port == 0 or re.search(r"\s", word):

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # Aliases of aliases grow without bound; eighteen chains hold some three hundred values.
 _MOST_VALUES = 100_000
+# A registry is four deep; libyaml composes by recursion in C, which ends the process where it ends.
+_DEEPEST = 100
+_SCALARS = frozenset(
+    f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float", "str", "timestamp")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,12 @@ class Problem:
 
 
 def word(text: str) -> str:
-    """A name as it may stand in a message: itself, or quoted and cut when it is odd."""
+    """A name as it may stand in a message: itself, or quoted and cut when it is odd.
+
+    Never what may be a URL: that may hold a key.
+    """
+    if re.search("://|@", text):
+        return "<a URL>"
     return text if re.fullmatch(r"[\w.-]{1,60}", text) else reprlib.repr(text)
 
 
@@ -135,6 +145,7 @@ class _Reading:
     def root(self) -> Located:
         """The file's mapping; raises _UnusableError where there is none."""
         try:
+            self._bound_depth()
             self.loader = _LOADER(self.text)
             try:
                 node = self.loader.get_single_node()
@@ -147,9 +158,22 @@ class _Reading:
             raise _UnusableError(Problem(self.path, line, (), message)) from None
         except yaml.MarkedYAMLError as error:
             raise _UnusableError(self._broken(error)) from None
-        except RecursionError:
-            message = "is nested too deeply (expected defaults and chains)"
-            raise _UnusableError(Problem(self.path, 1, (), message)) from None
+
+    def _bound_depth(self) -> None:
+        """Refuse a text that nests deeper than may be composed; its events come one by one."""
+        depth = 0
+        for event in yaml.parse(self.text, Loader=_LOADER):
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+            if depth > _DEEPEST:
+                mark = event.start_mark
+                raise self._too_deep(mark.line + 1 if mark else 1)
+
+    def _too_deep(self, line: int, keys: tuple[str, ...] = ()) -> _UnusableError:
+        message = f"is nested too deeply (expected at most {_DEEPEST} levels)"
+        return _UnusableError(Problem(self.path, line, keys, message))
 
     def _root(self, node: yaml.Node | None) -> Located:
         if node is None:
@@ -185,6 +209,8 @@ class _Reading:
         if self.values > _MOST_VALUES:
             message = f"aliases (*) make more than {_MOST_VALUES} values (expected fewer)"
             raise _UnusableError(Problem(self.path, line, keys, message))
+        if len(above) > _DEEPEST:  # by aliases
+            raise self._too_deep(line, keys)
         inside = (*above, id(node))
         value: Any
         if isinstance(node, yaml.MappingNode) and node.tag.endswith(":map"):
@@ -226,10 +252,13 @@ class _Reading:
             self.problems.append(Problem(self.path, key.start_mark.line + 1, at, message))
 
     def _scalar(self, node: yaml.Node, line: int, keys: tuple[str, ...]) -> object:
+        """The value of a core tag; a problem for any other, and for what is not of its tag."""
         try:
-            return self.loader.construct_object(node)
-        except (yaml.YAMLError, ValueError, OverflowError):
-            kind = node.tag.rpartition(":")[2]
-            message = f"cannot be read as {word(kind)} (expected text, a number, true or false)"
-            self.problems.append(Problem(self.path, line, keys, message))
-            return None
+            if isinstance(node, yaml.ScalarNode) and node.tag in _SCALARS:
+                return self.loader.construct_object(node)
+        except (yaml.YAMLError, ValueError, OverflowError, LookupError, AttributeError):
+            pass  # PyYAML looks a text up, or takes it apart, before it asks whether it fits
+        kind = node.tag.rpartition(":")[2]
+        message = f"cannot be read as {word(kind)} (expected text, a number, true or false)"
+        self.problems.append(Problem(self.path, line, keys, message))
+        return None

@@ -98,7 +98,9 @@ def render_endpoints(rows: Iterable[Seen]) -> Table:
         state = "[red]failed[/]" if row.error else "[green]ok[/]"
         right = {True: "ok", False: "[red]wrong[/]", None: "-"}[row.right_chain]
         table.add_row(row.chain, escape(row.endpoint), right, *numbers, latency, *able, state)
-        reasons += [f"{row.chain} {row.endpoint}: {row.error}"] if row.error else []
+        if row.error:
+            reason = _reason(row.chain, row.error).removeprefix(f"{row.endpoint}: ")
+            reasons.append(f"{row.chain} {row.endpoint}: {reason}")
     if reasons:
         table.caption = escape("\n".join(reasons))
         table.caption_justify = "left"
@@ -170,11 +172,20 @@ def _table(rows: Sequence[Lag], width: int) -> Table:
         table.add_column(title, justify=column.justify, no_wrap=True)
     for row in rows:
         table.add_row(*(column.cell(row) for column in columns))
-    reasons = [f"{row.chain}: {row.error}" for row in rows if row.error and row.state != "retired"]
+    reasons = [
+        f"{row.chain}: {_reason(row.chain, row.error)}"
+        for row in rows
+        if row.error and row.state != "retired"
+    ]
     if reasons:
         table.caption = escape("\n".join(reasons))
         table.caption_justify = "left"
     return table
+
+
+def _reason(chain: str, error: str) -> str:
+    """An error without the chain and what was asked of it, where the line says so already."""
+    return error.removeprefix(f"{chain} heights: ").removeprefix(f"{chain}: ")
 
 
 def _yes(able: bool | None) -> str:

@@ -84,7 +84,7 @@ def resolve(
         connection: The URI of an Airflow connection by its id; raises InputError if there is none.
 
     Returns:
-        At least one endpoint; a word that names none is left out with a warning.
+        At least one endpoint; a word that names none is left out with a log line.
 
     Raises:
         InputError: No word names an endpoint; the message names every variable looked for.
@@ -99,7 +99,7 @@ def resolve(
     if not found:
         raise InputError(f"no endpoint to ask: {'; '.join(missing) or 'none is named'}")
     for reason in missing:
-        log.warning("endpoint skipped reason=%s", reason)
+        log.info("endpoint skipped reason=%s", reason)
     return tuple(found)
 
 

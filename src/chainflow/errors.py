@@ -23,6 +23,7 @@
           ReorgDetected         the chain replaced merged blocks that were final, or too many
           CheckFailed           rows failed a check; nothing was merged
           RowsRefused           a table's own constraints refuse rows; nothing was merged
+          NameTaken             another chain's rows stand under the entry's name
           DamageFound           merged rows are not what they were when they were merged
           StoreOutdated         run `chainflow db upgrade`
 
@@ -147,6 +148,10 @@ class CheckFailed(TerminalError):
 
 class RowsRefused(TerminalError):
     """Rows are not of their range, or break a constraint of their table; nothing was merged."""
+
+
+class NameTaken(TerminalError):
+    """What is merged under an entry's name is of another family or chain id."""
 
 
 class DamageFound(TerminalError):

@@ -6,7 +6,7 @@ import hashlib
 import logging
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from airflow.providers.standard.operators.python import PythonOperator
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from chainflow.types import Chain
 
 log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
 
 # Heights drive the plan, not dates: Airflow only wants to know from when on it may run.
 _START = datetime(2025, 1, 1, tzinfo=UTC)
@@ -216,20 +218,31 @@ def _built(file: Path) -> tuple[dict[str, DAG], list[str]]:
     if asked in builders:
         builders = {asked: builders[asked]}
     elif asked is not None:
-        chain = registry.load_one(asked.removeprefix(_INGEST), *registry.find(file))
+        chain = _guarded("registry", partial(_asked, asked, file), problems)
         builders = _followed([chain] if chain else [])
-    else:
-        found = registry.load_tolerant(*registry.find(file))
+    elif found := _guarded("registry", partial(_found, file), problems):
         problems += found.problems
         builders |= _followed(found.chains.values())
-    built: dict[str, DAG] = {}
-    for dag_id, build in builders.items():
-        try:
-            built[dag_id] = build()
-        except Exception as error:  # whatever it is, it must not take the other DAGs down
-            log.exception("no DAG dag_id=%s", dag_id)
-            problems.append(f"{dag_id}: {error}")
-    return built, problems
+    built = {dag_id: _guarded(dag_id, build, problems) for dag_id, build in builders.items()}
+    return {dag_id: dag for dag_id, dag in built.items() if dag is not None}, problems
+
+
+def _asked(dag_id: str, file: Path) -> Chain | None:
+    return registry.load_one(dag_id.removeprefix(_INGEST), *registry.find(file))
+
+
+def _found(file: Path) -> registry.Registry:
+    return registry.load_tolerant(*registry.find(file))
+
+
+def _guarded(what: str, step: Callable[[], _T], problems: list[str]) -> _T | None:
+    """What the step makes; None where it fails, which is a problem and costs no other DAG."""
+    try:
+        return step()
+    except Exception as error:  # whatever it is, it must not take the other DAGs down
+        log.exception("no DAG from=%s", what)
+        problems.append(f"{what}: {error}")
+        return None
 
 
 def _followed(chains: Iterable[Chain]) -> dict[str, Callable[[], DAG]]:

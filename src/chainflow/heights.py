@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from chainflow.store import database
+from chainflow.errors import NameTaken
+from chainflow.store import database, identity
 from chainflow.types import BlockRange, Costs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sqlalchemy.engine import Connection, Engine
 
@@ -34,6 +35,12 @@ _ENTRY = {
     "lag_alert_minutes": "float8",
 }
 
+# What an entry may leave out stays known: it tells whether a later entry means another chain.
+_KEPT = {
+    "family": "coalesce(nullif(excluded.family, ''), c.family)",
+    "chain_id": "coalesce(excluded.chain_id, c.chain_id)",
+}
+
 _REGISTER = """
 INSERT INTO chainflow.chain AS c ({columns})
 SELECT {columns} FROM jsonb_to_recordset(CAST(:entries AS jsonb)) AS e ({types}) ORDER BY chain
@@ -42,7 +49,7 @@ WHERE ({old}) IS DISTINCT FROM ({excluded})
 """.format(
     columns=", ".join(_ENTRY),
     types=", ".join(f"{column} {kind}" for column, kind in _ENTRY.items()),
-    excluded=", ".join(f"excluded.{column}" for column in _ENTRY),
+    excluded=", ".join(_KEPT.get(column, f"excluded.{column}") for column in _ENTRY),
     old=", ".join(f"c.{column}" for column in _ENTRY),
 )
 
@@ -126,23 +133,31 @@ WHERE datasets @> CAST(:datasets AS text[])
 """
 
 
-def register(engine: Engine, chains: Iterable[Chain]) -> None:
-    """Mirror entries of the registry, whence the store knows starts, datasets and owners."""
+def register(engine: Engine, chains: Iterable[Chain]) -> dict[str, str]:
+    """Mirror entries of the registry, whence the store knows starts, datasets and owners.
+
+    Returns:
+        Why an entry was not taken, by chain: its tables hold another chain's rows. It stands in the
+        lag table as what its node said.
+    """
     with database.begin(engine) as connection:
-        _register(connection, chains)
+        refused = _register(connection, list(chains))
+        if refused:
+            _observe(connection, refused)
+    return refused
 
 
 def observe(engine: Engine, chain: Chain, heights: Heights) -> None:
     """Keep what the chain's node just said; an earlier failure is over."""
     with database.begin(engine) as connection:
-        _register(connection, [chain])
+        _register_one(connection, chain)
         _observe(connection, {chain.name: heights})
 
 
 def observe_failure(engine: Engine, chain: Chain, error: str) -> None:
     """Keep why the chain's node could not be asked; the heights it said before stay."""
     with database.begin(engine) as connection:
-        _register(connection, [chain])
+        _register_one(connection, chain)
         _observe(connection, {chain.name: error})
 
 
@@ -208,14 +223,23 @@ def _streams(chain: Chain) -> dict[str, object]:
     return {"chain": chain.name, "datasets": list(chain.datasets)}
 
 
-def _register(connection: Connection, chains: Iterable[Chain]) -> None:
+def _register_one(connection: Connection, chain: Chain) -> None:
+    refused = _register(connection, [chain])
+    if refused:
+        raise NameTaken(refused[chain.name])
+
+
+def _register(connection: Connection, chains: Sequence[Chain]) -> dict[str, str]:
+    refused = identity.settle(connection, chains)
     rows = [
         {column: chain.name if column == "chain" else getattr(chain, column) for column in _ENTRY}
         for chain in chains
+        if chain.name not in refused
     ]
     entries = {"entries": json.dumps(rows)}
     connection.execute(sa.text(_REGISTER), entries)
     connection.execute(sa.text(_FOLLOW), entries)
+    return refused
 
 
 def _observe(connection: Connection, said: Mapping[str, Heights | str]) -> None:

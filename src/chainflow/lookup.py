@@ -49,6 +49,12 @@ def schema(family: str) -> str:
     return str(import_module(f"chainflow.datasets.{family}").SCHEMA)
 
 
+def schemes(family: str) -> tuple[str, ...]:
+    """The schemes of URLs that the family's client asks by; where its folder is silent, HTTP's."""
+    folder = import_module(f"chainflow.datasets.{family}")
+    return tuple(getattr(folder, "SCHEMES", ("http", "https")))
+
+
 def views() -> ModuleType:
     """The module that says which views span all families, and their columns."""
     return import_module("chainflow.datasets._views")

@@ -153,7 +153,7 @@ def wanted_range(
 
     Raises:
         InputError: The bounds are upside down, or below the chain's start.
-        NotYet: `stop` lies above what is final.
+        NotYet: `low` or `stop` lies above what is final.
     """
     start = chain.start if low is None else low
     if start < chain.start:
@@ -167,9 +167,10 @@ def wanted_range(
         )
     target = plan.target(chain, seen)
     end = chain.start if target is None else target + 1
-    if stop is not None and stop > end:
+    last = low if stop is None else stop - 1
+    if last is not None and last >= end:
         raise NotYet(
-            f"{chain.name}: height {stop - 1} is not final yet: the head is {seen.head} and the "
+            f"{chain.name}: height {last} is not final yet: the head is {seen.head} and the "
             f"highest height that may be read is {'none' if target is None else target}; "
             "ask for less, or wait"
         )

@@ -36,24 +36,34 @@ def observe(engine: Engine, chain: Chain, connection: Secrets) -> Heights:
 
 
 def observe_all(
-    engine: Engine, chains: Iterable[Chain], connection: Secrets
+    engine: Engine,
+    chains: Iterable[Chain],
+    connection: Secrets,
+    on_kept: Callable[[], None] = lambda: None,
 ) -> dict[str, Heights | str]:
     """Heights of all live chains, asked at once; for one that could not be asked, why.
 
     Each answer is in the store as soon as it is there, whoever else is still silent. Retired chains
     are registered, so that they stand in the lag table, and never asked.
 
+    Args:
+        engine: The store.
+        chains: Whose nodes are asked.
+        connection: From a connection's id to its URL.
+        on_kept: Called, in a thread, when the chains and whenever answers are in the store.
+
     Raises:
         ChainflowError: The store does not take the answers.
     """
     every = list(chains)
-    heights.register(engine, every)
-    live = [chain for chain in every if chain.status == "live"]
-    return asyncio.run(_ask_all(engine, live, connection))
+    refused = heights.register(engine, every)
+    on_kept()
+    live = [c for c in every if c.status == "live" and c.name not in refused]
+    return asyncio.run(_ask_all(engine, live, connection, on_kept)) | refused
 
 
 async def _ask_all(
-    engine: Engine, chains: Sequence[Chain], connection: Secrets
+    engine: Engine, chains: Sequence[Chain], connection: Secrets, on_kept: Callable[[], None]
 ) -> dict[str, Heights | str]:
     # Names are looked up in threads, by default only a few more than there are cores: a few names
     # that nobody answers for would hold up all others.
@@ -67,22 +77,27 @@ async def _ask_all(
         except ChainflowError as error:
             answers.put_nowait((chain.name, str(error)))
 
-    kept = asyncio.create_task(_keep(engine, answers, len(chains)))
+    kept = asyncio.create_task(_keep(engine, answers, len(chains), on_kept))
     await asyncio.gather(kept, *(one(chain) for chain in chains))
     return kept.result()
 
 
-async def _keep(engine: Engine, answers: Answers, count: int) -> dict[str, Heights | str]:
+async def _keep(
+    engine: Engine, answers: Answers, count: int, on_kept: Callable[[], None]
+) -> dict[str, Heights | str]:
     """Write so many answers as they come: all that came while the last ones were written."""
+
+    def write(said: dict[str, Heights | str]) -> None:
+        heights.observe_many(engine, said)
+        on_kept()
+
     kept: dict[str, Heights | str] = {}
     with ThreadPoolExecutor(1, "store") as store:
         while len(kept) < count:
             said = dict([await answers.get()])
             while not answers.empty():
                 said |= [answers.get_nowait()]
-            await asyncio.get_running_loop().run_in_executor(
-                store, heights.observe_many, engine, said
-            )
+            await asyncio.get_running_loop().run_in_executor(store, write, said)
             kept |= said
     return kept
 

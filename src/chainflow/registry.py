@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from chainflow import lookup
-from chainflow._entry import NAME, Confirmations, Entry, nearest, wrong
+from chainflow._entry import NAME, SCHEMES, Confirmations, Entry, nearest, wrong
 from chainflow._yaml_lines import Located, Problem, merge, read, word
-from chainflow.errors import RegistryError, UnknownChain
+from chainflow.errors import InputError, RegistryError, UnknownChain
 from chainflow.types import Chain
 
 if TYPE_CHECKING:
@@ -109,8 +109,14 @@ def find(beside: Path | None = None) -> tuple[Path, ...]:
 
     CHAINFLOW_REGISTRY, with the system's path separator between layers; else chains.yaml beside the
     given file or in the given folder, or one folder up; else in the working directory.
+
+    Raises:
+        InputError: The variable holds a URL, which is not shown.
     """
-    named = tuple(Path(part) for part in os.environ.get(_VARIABLE, "").split(os.pathsep) if part)
+    given = os.environ.get(_VARIABLE, "")
+    if "://" in given:
+        raise InputError(f"{_VARIABLE} holds a URL (expected files, with {os.pathsep} in between)")
+    named = tuple(Path(part) for part in given.split(os.pathsep) if part)
     if named:
         return named
     if beside is not None:
@@ -273,12 +279,24 @@ def _family_problems(entry: Located) -> Iterator[Problem]:
         families = lookup.names("clients")
         if family.value in families:
             known = lookup.names(f"datasets.{family.value}")
+            yield from _scheme_problems(entry.value.get("endpoints"), family.value)
         else:
             message = f"unknown family {word(family.value)}"
             expected = f"one of {', '.join(families)}"
             yield _problem(family, wrong(message, expected, family.value, families))
     if datasets and isinstance(datasets.value, tuple) and datasets.value:
         yield from _dataset_problems(datasets, known)
+
+
+def _scheme_problems(endpoints: Located | None, family: str) -> Iterator[Problem]:
+    """URLs that are endpoints, but none that the family's client can ask."""
+    legal = lookup.schemes(family)
+    for item in endpoints.value if endpoints and isinstance(endpoints.value, tuple) else ():
+        scheme = str(item.value).partition("://")[0]
+        if scheme in SCHEMES and scheme not in legal:
+            message = f"{scheme} is not how a node of family {family} is asked"
+            expected = f"conn:ID, env:NAME, or a URL of {' or '.join(legal)}"
+            yield _problem(item, wrong(message, expected))
 
 
 def _dataset_problems(datasets: Located, known: tuple[str, ...] | None) -> Iterator[Problem]:

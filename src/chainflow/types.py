@@ -109,7 +109,8 @@ class RawBlock:
     """One block as its node gave it, in the envelope every family has.
 
     `payload` is the family's own struct of `chainflow.wire`; `size` its share of the bytes that the
-    node sent; `host` the endpoint it came from, for a person to look at if something is wrong.
+    node sent, unpacked: what is held; `host` the endpoint it came from, for a person to look at if
+    something is wrong.
     """
 
     height: int

@@ -14,7 +14,7 @@ import yaml
 from sqlalchemy.engine import Engine
 
 from chainflow import audit, datasets, line, lookup, pipeline, registry
-from chainflow.store import database
+from chainflow.store import damage, database
 from chainflow.types import Batch, BlockRange, Chain, Finding
 from tests import small
 from tests.dags.nodes import Nodes, frozen
@@ -205,6 +205,73 @@ def test_damage_is_found_and_exactly_its_range_is_read_again(
     assert chain.rows() == before
 
 
+FORGOTTEN: dict[str, str] = {
+    "all progress is gone": "DELETE FROM chainflow.progress WHERE chain = '{c}'",
+    "nothing is said to be merged": "UPDATE chainflow.progress SET merged = '{{}}'"
+    " WHERE chain = '{c}'",
+    "one table's progress is gone": "DELETE FROM chainflow.progress WHERE chain = '{c}'"
+    " AND dataset = 'transactions'",
+    "a range is not said to be merged": "UPDATE chainflow.progress"
+    " SET merged = merged - int8multirange(int8range({n}, {m})) WHERE chain = '{c}'",
+}
+
+
+@pytest.mark.parametrize("damage", FORGOTTEN)
+@pytest.mark.parametrize("name", ["ethereum", "noble"])
+def test_rows_whose_progress_is_lost_are_found(
+    nodes: Nodes, engine: Engine, tmp_path: Path, name: str, damage: str
+) -> None:
+    """They are read again where what is merged says up to where, and removed where nothing does."""
+    chain = stored(nodes, engine, tmp_path, name)
+    before = chain.rows()
+    chain.do(FORGOTTEN[damage])
+    found = chain.audited()
+    assert "recorded" in {one.check for one in found}
+    chain.repaired(found)
+    assert chain.audited() == []
+    pipeline.sync(engine, chain.chain, chain.blocks, secret, run_id="test")
+    assert chain.rows() == before
+    assert chain.audited() == []
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_a_gap_is_found_and_filled(nodes: Nodes, engine: Engine, tmp_path: Path, name: str) -> None:
+    """In each table, and only where more is merged above; another damage is mended with it."""
+    chain = stored(nodes, engine, tmp_path, name)
+    before = chain.rows()
+    every = datasets.get(chain.chain.family, chain.chain.datasets)
+    (sent,) = datasets.get(chain.chain.family, ["transactions"])
+    n, m = chain.blocks.start + AT, chain.blocks.start + OTHER
+    for dataset in every:
+        damage.forget(engine, chain.chain, dataset, BlockRange(n, m))
+    damage.forget(engine, chain.chain, sent, BlockRange(n - 2, n))
+    chain.do("DELETE FROM {c}.blocks WHERE {h} = {n} - 5")
+    found = chain.audited()
+    gaps = {one.table: one.ranges for one in found if one.check == "gap"}
+    assert gaps == {f"{name}.{dataset.name}": (BlockRange(n, m),) for dataset in every} | {
+        f"{name}.transactions": (BlockRange(n - 2, m),)
+    }
+    assert chain.repaired(found) == [(AT - 5, AT - 4), (AT - 2, OTHER)]
+    assert chain.audited() == []
+    assert chain.rows() == before
+    assert all(look.findings == () for look in audit.looks(engine, chain.chain, shared=True))
+
+
+def test_a_detached_partition_is_named_and_attached(
+    nodes: Nodes, engine: Engine, tmp_path: Path
+) -> None:
+    """The chain's own table was whole; whoever asked the family's saw nothing of the chain."""
+    chain = stored(nodes, engine, tmp_path, "ethereum")
+    before = chain.rows()
+    chain.do("ALTER TABLE evm.logs DETACH PARTITION {c}.logs")
+    (found,) = chain.audited()
+    assert (found.check, found.table) == ("attached", "ethereum.logs")
+    assert "no partition of evm.logs" in found.sample
+    assert chain.repaired([found]) == []
+    assert chain.rows() == before
+    assert small.ask(engine, "SELECT count(*) > 0 FROM evm.logs") == [True]
+
+
 _EVM, _TRON, _SUI, _COSMOS = (
     ("ethereum", "optimism"),
     ("tron",),
@@ -284,6 +351,40 @@ def test_damage_in_one_row_is_found_without_a_node(
     found = chain.audited()
     assert checks <= {one.check for one in found}
     assert chain.repaired(found) == ranges
+    assert chain.rows() == before
+
+
+# What no block can be made of, whatever reads it first.
+UNREADABLE = [
+    (_EVM, first("transactions", "extra = '[1]'")),
+    (_EVM, first("transactions", "extra = '{{\"receipt\": 7}}'")),
+    (_EVM, first("logs", "topic0 = 'no hex'")),
+    (_EVM, first("logs", "data = 'no hex'")),
+    (_TRON, first("blocks", "witness_address = 'Tno'")),
+    (_SUI, first("blocks", "commitments = '[1]'")),
+    (_SUI, first("blocks", "end_of_epoch = '7'")),
+    (_SUI, first("events", "contents = 'no hex'")),
+    (_COSMOS, "UPDATE {c}.events SET attributes = '[1]' WHERE {h} = {n}"),
+    (_COSMOS, first("transactions", "result_data = 'no base64'")),
+    (("ethereum", *_TRON, *_SUI, *_COSMOS), first("blocks", "block_timestamp = 'infinity'")),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "statement"),
+    [(name, statement) for names, statement in UNREADABLE for name in names],
+)
+def test_a_cell_that_cannot_be_read_is_its_heights_damage_alone(
+    every: dict[str, Stored], name: str, statement: str
+) -> None:
+    """Other damage is found beside it, and both are repaired."""
+    chain = every[name]
+    before = chain.rows()
+    chain.do(statement, "DELETE FROM {c}.blocks WHERE {h} = {m}")
+    found = chain.audited()
+    assert {AT, OTHER} <= {h - chain.blocks.start for one in found for r in one.ranges for h in r}
+    again = chain.repaired(found)
+    assert again in ([*ONE, (OTHER, OTHER + 1)], [(AT, AT + 2), (OTHER, OTHER + 1)])
     assert chain.rows() == before
 
 

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from rich.console import Console
 from sqlalchemy.engine import Engine
 
-from chainflow import cli, clients, line
-from chainflow.clients import evm
+from chainflow import board, cli, clients, line
+from chainflow.clients import Client, evm
 from chainflow.clients._pace import DEFAULT
+from chainflow.endpoints import Endpoint
+from chainflow.types import Chain
 from tests import small
 from tests.dags.nodes import Nodes, frozen
 
@@ -50,6 +57,17 @@ class Terminal:
         """Run a command to its end."""
         before = ["--registry", str(self.registry), "--database-url", self.database_url]
         return run(self.capsys, *before, *words)
+
+    def spawn(self, *words: str, database_url: str | None = None) -> Outcome:
+        """Run a command as a process of its own: whatever it logs stands in stderr too."""
+        store = database_url or self.database_url
+        before = ["--registry", str(self.registry), "--database-url", store]
+        done = subprocess.run(
+            [sys.executable, "-c", "from chainflow import cli; cli.main()", *before, *words],
+            capture_output=True,
+            text=True,
+        )
+        return Outcome(done.returncode, done.stdout, done.stderr)
 
     @property
     def first(self) -> int:
@@ -183,6 +201,27 @@ def test_sync_killed_again_and_again_ends_as_an_undisturbed_one(
     ]
 
 
+def test_sync_follow_waits_for_a_height_that_is_not_final_yet(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without --follow it is work that failed; with it, it is tried again until it is there."""
+    above = str(terminal.head + 1)
+    alone = terminal.run("sync", "ethereum", "--from", above)
+    assert alone.code == 1
+    assert f"height {above} is not final yet: the head is {terminal.head}" in one_line(alone)
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    following = terminal.run("sync", "ethereum", "--from", above, "--follow")
+    assert following.code == 130
+    assert following.err.count("is not final yet") == following.err.count("trying again") == 2
+
+
 def _slices(engine: Engine) -> int:
     [count] = small.ask(engine, "SELECT count(*) FROM chainflow.merge_log")
     return int(count)
@@ -195,12 +234,27 @@ def _slices(engine: Engine) -> int:
         (("sync", "ethereum", "--from", "9", "--to", "3"), 2, "--to is exclusive"),
         (("sync", "ethereum", "--from", "0"), 2, "below the chain's start"),
         (("sync", "ethereum", "--to", "999999999"), 1, "not final yet"),
+        (("sync", "ethereum", "--from", "999999999"), 1, "height 999999999 is not final yet"),
         (("sync", "ethereum", "--to", "x"), 2, "not a valid integer"),
         (("sync", "ethereum", "--follow", "--to", "9"), 2, "--follow has no end"),
         (("sink", "ethereum"), 2, "sink"),
         (("plan", "nowhere"), 2, "no chain nowhere"),
         (("audit", "nowhere"), 2, "no chain nowhere"),
         (("audit", "ethereum", "--from", "9", "--to", "9"), 2, "nothing lies between"),
+        *(
+            ((command, "--speed", speed), 2, told)
+            for command in ("devnet", "demo")
+            for speed, told in (
+                ("0", "not in the range"),
+                ("-1", "not in the range"),
+                ("inf", "not in the range"),
+                ("nan", "nan is no number"),
+                ("fast", "not a valid float"),
+            )
+        ),
+        (("devnet", "--backlog", "-5"), 2, "not in the range"),
+        (("devnet", "--registry-out", "/nosuch/x.yaml"), 2, "/nosuch/x.yaml cannot be written"),
+        (("devnet", "--registry-out", "/"), 2, "/ cannot be written"),
     ],
 )
 def test_wrong_words_are_one_line_and_write_nothing(
@@ -214,6 +268,54 @@ def test_wrong_words_are_one_line_and_write_nothing(
     assert small.ask(engine, "SELECT to_regclass('ethereum.blocks')") == [None]
 
 
+@pytest.mark.parametrize(
+    ("words", "change", "code", "told"),
+    [
+        (("sync", "nowhere"), {}, 2, "no chain nowhere"),
+        (("sync", "ethereum", "--to", "x"), {}, 2, "not a valid integer"),
+        (("sync", "ethereum", "--from", "9", "--to", "3"), {}, 2, "--to is exclusive"),
+        (("sync", "ethereum"), {"start": -1}, 2, "ethereum.start: is the number -1"),
+        (("sync", "ethereum"), {"endpoints": ["env:CHAINFLOW_NO"]}, 2, "CHAINFLOW_NO is not set"),
+        (("sync", "ethereum", "--to", "999999999"), {}, 1, "not final yet"),
+        (("sync", "ethereum"), {"chain_id": 2}, 1, "expected chain id 2, got 1"),
+        (("sync", "ethereum"), {"endpoints": ["http://127.0.0.1:9"]}, 1, "cannot connect"),
+        (("audit", "ethereum"), {}, 1, "2 rows fail"),
+    ],
+)
+def test_each_class_of_errors_is_one_line_of_a_real_process(
+    terminal: Terminal,
+    engine: Engine,
+    words: tuple[str, ...],
+    change: dict[str, Any],
+    code: int,
+    told: str,
+) -> None:
+    """What is logged on the way to an error does not stand beside it."""
+    if words[0] == "audit":
+        terminal.run("sync", "ethereum", "--to", str(terminal.first + 2))
+        small.do(engine, f"DELETE FROM ethereum.blocks WHERE block_number = {terminal.first}")
+    terminal.change(**change)
+    outcome = terminal.spawn(*words)
+    assert outcome.code == code
+    assert told in one_line(outcome)
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("postgresql://someone:hunter2@127.0.0.1:1/x", "127.0.0.1"),
+        ("mysql://someone:hunter2@127.0.0.1/x", "expected postgresql"),
+    ],
+)
+def test_a_store_that_is_none_is_one_line_of_a_real_process(
+    terminal: Terminal, url: str, told: str
+) -> None:
+    """Without its password."""
+    outcome = terminal.spawn("sync", "ethereum", database_url=url)
+    assert told in one_line(outcome)
+    assert "hunter2" not in outcome.err
+
+
 def test_wrong_chain_id_stops_the_chain(terminal: Terminal, engine: Engine) -> None:
     """A node of another chain is told from ours before a block is asked for."""
     terminal.change(chain_id=2)
@@ -221,6 +323,74 @@ def test_wrong_chain_id_stops_the_chain(terminal: Terminal, engine: Engine) -> N
     assert outcome.code == 1
     assert "chain id" in one_line(outcome)
     assert small.ask(engine, "SELECT to_regclass('ethereum.blocks')") == [None]
+
+
+def test_an_entry_edited_to_another_chain_is_refused(terminal: Terminal, engine: Engine) -> None:
+    """By every command that would mix its rows with those that are there; the board says why."""
+    terminal.run("sync", "ethereum", "--to", str(terminal.first + 5))
+    kept = terminal.nodes.entries["arbitrum"]
+    terminal.change(chain_id=kept["chain_id"], endpoints=kept["endpoints"])
+    for words in (["sync"], ["plan"], ["audit"], ["audit", "--repair"]):
+        outcome = terminal.run(*words, "ethereum")
+        assert outcome.code == 1
+        assert "rows of family evm, chain_id 1, and its entry says" in one_line(outcome)
+    rows = {row["chain"]: row for row in terminal.run("heights", "--json").objects()}
+    assert "DROP SCHEMA" in str(rows["ethereum"]["error"])
+    assert rows["arbitrum"]["error"] is None
+    assert small.ask(engine, "SELECT count(*) FROM ethereum.blocks") == [5]
+
+
+@pytest.mark.parametrize("command", [[], ["db"]])
+def test_a_group_alone_is_its_help(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """As it is with --help, not folded into one line of an error."""
+    shown = run(capsys, *command)
+    assert shown.code == 2
+    assert shown.err == run(capsys, *command, "--help").out
+
+
+URL = "https://user:hunter2@node.example/v3/hunter2"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *([command, URL] for command in ("sync", "plan", "audit", "gaps", "endpoints", "validate")),
+        ["db", "index", URL],
+        ["sync", "user:hunter2@node.example"],
+        ["sync", "ethereum", URL],
+        ["sync", "ethereum", "--from", URL],
+        ["devnet", "--registry-out", URL],
+        [f"--registry={URL}", "gaps"],
+        [URL],
+        ["validate", "postgresql://user:hunter2@node.example/x"],
+    ],
+)
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_url_in_the_wrong_place_is_not_shown(
+    terminal: Terminal, words: list[str], debug: bool
+) -> None:
+    """It is refused as wrong input, without its login and what may be a key."""
+    outcome = terminal.run(*(["--debug"] if debug else []), *words)
+    assert outcome.code == 2
+    assert "hunter2" not in outcome.out + outcome.err
+    assert debug or one_line(outcome)
+
+
+def test_a_url_for_a_registry_is_not_shown(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor one in the variable that names the files."""
+    monkeypatch.setenv("CHAINFLOW_REGISTRY", URL)
+    outcome = run(capsys, "gaps")
+    assert (outcome.code, "hunter2" in outcome.err) == (2, False)
+    assert "CHAINFLOW_REGISTRY holds a URL" in one_line(outcome)
+
+
+def test_audit_says_so_where_nothing_is_stored(terminal: Terminal) -> None:
+    """Which is not sound, nor wrong."""
+    empty = terminal.run("audit", "ethereum")
+    assert empty.code == 0
+    assert "ethereum: nothing is stored" in empty.out.splitlines()
 
 
 def test_unreachable_database_keeps_its_password(
@@ -268,6 +438,31 @@ def test_heights_shows_the_table_of_the_talk(terminal: Terminal) -> None:
     assert line.split()[2:4] == [f"{terminal.head / 1e6:.1f}M"] * 2
     assert "5.0 /min" in line
     assert line.rstrip().endswith("synced")
+
+
+def test_heights_on_a_terminal_shows_each_answer_as_it_comes(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The slow node answers only once the other's height is on the screen."""
+    screen, connect = io.StringIO(), clients.connect
+    head = f"{terminal.head / 1e6:.1f}M"
+
+    @asynccontextmanager
+    async def slow(chain: Chain, endpoints: Sequence[Endpoint]) -> AsyncIterator[Client]:
+        async with connect(chain, endpoints) as client:
+            async with asyncio.timeout(20.0):
+                while chain.name == "arbitrum" and head not in screen.getvalue():
+                    await asyncio.sleep(0.01)
+            yield client
+
+    monkeypatch.setattr(clients, "connect", slow)
+    monkeypatch.setattr(
+        board, "console", lambda: Console(file=screen, force_terminal=True, width=160)
+    )
+    assert terminal.run("heights").code == 0
+    last = screen.getvalue().rpartition("BLOCKCHAIN")[2]
+    heights = [terminal.nodes.simulations[name].head for name in ("ethereum", "arbitrum")]
+    assert all(f"{height / 1e6:.1f}M" in last for height in heights)
 
 
 def test_heights_json_is_one_object_per_chain(terminal: Terminal) -> None:
@@ -355,16 +550,11 @@ def test_audit_finds_damage_and_repairs_it(terminal: Terminal, engine: Engine) -
 
 
 def test_audit_names_ranges_and_what_it_cannot_tell(terminal: Terminal, engine: Engine) -> None:
-    """Every failing height stands in a range; gaps and what no hash covers are told as such."""
+    """Every failing height stands in a range, and what no hash covers is told as such."""
     first = terminal.first
-    terminal.run("sync", "ethereum", "--to", str(first + 30))
-    terminal.run("sync", "ethereum", "--from", str(first + 40), "--to", str(first + 50))
+    terminal.run("sync", "ethereum", "--to", str(first + 50))
     sound = terminal.run("audit", "ethereum")
     assert sound.code == 0
-    assert (
-        f"ethereum.logs: not merged yet, so not looked at: [{first + 30}, {first + 40})"
-        in sound.out
-    )
     assert "not hashed again: what no root holds" in sound.out
     small.do(
         engine,
@@ -382,6 +572,23 @@ def test_audit_names_ranges_and_what_it_cannot_tell(terminal: Terminal, engine: 
     assert mended.code == 0
     assert f"read again [{first + 2}, {first + 21})" in mended.out
     assert f"read again [{first + 25}, {first + 26})" in mended.out
+
+
+def test_audit_names_a_gap_and_fills_it(terminal: Terminal, engine: Engine) -> None:
+    """Below what is merged nothing may be missing; what lies above is a run's to fill."""
+    first = terminal.first
+    terminal.run("sync", "ethereum", "--to", str(first + 30))
+    terminal.run("sync", "ethereum", "--from", str(first + 40), "--to", str(first + 50))
+    found = terminal.run("audit", "ethereum")
+    assert found.code == 1
+    assert f"ethereum.logs: gap: 10 failing in [{first + 30}, {first + 40}): " in found.out
+    assert terminal.run("audit", "ethereum", "--to", str(first + 30)).code == 0
+    assert terminal.run("audit", "ethereum", "--from", str(first + 40)).code == 0
+    mended = terminal.run("audit", "ethereum", "--repair")
+    assert mended.code == 0
+    assert f"read again [{first + 30}, {first + 40})" in mended.out
+    assert terminal.run("audit", "ethereum").code == 0
+    assert small.ask(engine, "SELECT count(*) FROM ethereum.blocks") == [50]
 
 
 def test_audit_against_the_node_sees_what_no_hash_covers(
@@ -410,11 +617,11 @@ def test_audit_says_what_it_found_before_the_node_failed(
     terminal.run("sync", "ethereum")
     rows = small.ask(engine, "SELECT count(*) FROM ethereum.blocks")
     small.do(engine, f"DELETE FROM ethereum.blocks WHERE block_number = {terminal.first}")
-    terminal.change(chain_id=2)
+    terminal.change(endpoints=["http://127.0.0.1:9"])
     failed = terminal.run("audit", "ethereum", "--repair")
     assert failed.code == 1
     assert "complete: 1 failing" in failed.out
-    assert "chain id" in one_line(failed)
+    assert "cannot connect" in one_line(failed)
     assert small.ask(engine, "SELECT count(*) FROM ethereum.blocks") == [rows[0] - 1]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 from contextlib import AbstractAsyncContextManager, aclosing
 from importlib import import_module
 from itertools import pairwise
@@ -16,7 +17,16 @@ import pytest
 
 from chainflow import clients, lookup
 from chainflow.endpoints import Endpoint
-from chainflow.errors import NodeUnavailable, NotYet, WorkError
+from chainflow.errors import (
+    HeightPruned,
+    NodeUnavailable,
+    NotYet,
+    RateLimited,
+    RequestRefused,
+    TerminalError,
+    TransientError,
+    WorkError,
+)
 from chainflow.types import BlockRange, Chain, Heights, RawBlock
 
 HEAD, FINALIZED = 40, 33
@@ -25,16 +35,26 @@ HEAD, FINALIZED = 40, 33
 class Family(Protocol):
     """What a family brings to this suite.
 
-    It may also say `FIRST`, its lowest height if that is not 0, and `FINAL_AT_ONCE`, that what a
-    node has is final.
+    It may also say `FIRST`, its lowest height if that is not 0; `FINAL_AT_ONCE`, that what a node
+    has is final; and `PRUNED`, which error it is that a node has dropped heights, if that is not
+    HeightPruned.
     """
 
     DATASETS: tuple[str, ...]
+    CHAIN: Chain
 
     def client(
-        self, *, stop: int, finalized: int, bad_bodies: float = 0
+        self, *, stop: int, finalized: int, trouble: str = "", times: float = 0
     ) -> AbstractAsyncContextManager[clients.Client]:
-        """A client of a chain with the heights from its first up to, not including, `stop`."""
+        """A client of CHAIN with the heights from its first up to, not including, `stop`.
+
+        Its one node answers so many requests for blocks with a trouble:
+
+            bad body  something else in place of an answer
+            busy      it is asked too often
+            refused   the caller may not ask
+            pruned    the blocks were dropped; however many times, and all but the newest
+        """
         ...
 
 
@@ -44,9 +64,11 @@ def family(request: pytest.FixtureRequest) -> Family:
     return cast("Family", import_module(f"tests.contract.clients_{request.param}"))
 
 
-def _fetch(family: Family, blocks: BlockRange, *, bad_bodies: float = 0) -> list[RawBlock]:
+def _fetch(
+    family: Family, blocks: BlockRange, *, trouble: str = "", times: float = math.inf
+) -> list[RawBlock]:
     async def work() -> list[RawBlock]:
-        opened = family.client(stop=HEAD + 1, finalized=FINALIZED, bad_bodies=bad_bodies)
+        opened = family.client(stop=HEAD + 1, finalized=FINALIZED, trouble=trouble, times=times)
         async with opened as client, aclosing(client.fetch(blocks, family.DATASETS)) as stream:
             return [block async for block in stream]
 
@@ -55,6 +77,12 @@ def _fetch(family: Family, blocks: BlockRange, *, bad_bodies: float = 0) -> list
 
 def _first(family: Family) -> int:
     return int(getattr(family, "FIRST", 0))
+
+
+def _names_place(family: Family, height: int, message: str) -> bool:
+    """Whether an error names the chain, the height, and the endpoint by its host."""
+    asked = rf"(\[{height}, \d+\)|(checkpoint|height) {height})"
+    return bool(re.match(rf"{family.CHAIN.name} {asked}: 127\.0\.0\.1:\d+: ", message))
 
 
 def _all(family: Family) -> BlockRange:
@@ -123,16 +151,36 @@ def test_fetching_past_the_head_is_not_yet(family: Family) -> None:
         _fetch(family, BlockRange(HEAD, HEAD + 2))
 
 
-def test_a_bad_body_is_asked_for_again(family: Family) -> None:
-    """Something else in place of an answer, twice: every block comes all the same."""
+@pytest.mark.parametrize("trouble", ["bad body", "busy"])
+def test_trouble_that_passes_costs_nothing_but_time(family: Family, trouble: str) -> None:
+    """Something else in place of an answer, or a rate limit, twice: every block comes."""
     blocks = BlockRange(_first(family), 20)
-    assert [block.height for block in _fetch(family, blocks, bad_bodies=2)] == list(blocks)
+    found = _fetch(family, blocks, trouble=trouble, times=2)
+    assert [block.height for block in found] == list(blocks)
 
 
-def test_bad_bodies_for_ever_are_node_unavailable(family: Family) -> None:
-    """Transient, and within the deadline."""
-    with pytest.raises(NodeUnavailable):
-        _fetch(family, BlockRange(_first(family), 20), bad_bodies=math.inf)
+@pytest.mark.parametrize(
+    ("trouble", "error"),
+    [("bad body", NodeUnavailable), ("busy", RateLimited), ("refused", RequestRefused)],
+)
+def test_trouble_that_stays_is_the_error_that_it_is(
+    family: Family, trouble: str, error: type[WorkError]
+) -> None:
+    """The first two are worth a retry, a refusal is not; the message says whose and where."""
+    first = _first(family) + 5
+    with pytest.raises(error) as caught:
+        _fetch(family, BlockRange(first, 20), trouble=trouble)
+    assert isinstance(caught.value, TransientError) == (trouble != "refused")
+    assert _names_place(family, first, str(caught.value))
+
+
+def test_heights_that_a_node_has_dropped_are_terminal(family: Family) -> None:
+    """An archive is needed; the message says so of the lowest height that is missing."""
+    first = _first(family) + 5
+    with pytest.raises(getattr(family, "PRUNED", HeightPruned)) as caught:
+        _fetch(family, BlockRange(first, 20), trouble="pruned")
+    assert isinstance(caught.value, TerminalError)
+    assert _names_place(family, first, str(caught.value))
 
 
 def test_leaving_early_leaves_nothing_running(family: Family) -> None:

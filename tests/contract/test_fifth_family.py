@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -30,6 +32,26 @@ from tests import small
 _T = TypeVar("_T")
 
 FOLDER = Path(__file__).parent / "fifth_family"
+ROOT = Path(__file__).parents[2]
+# Where a family's files go, by where they are in the folder.
+HOMES = {
+    "clients": "src/chainflow/clients",
+    "datasets": "src/chainflow/datasets",
+    "devnet": "src/chainflow/devnet",
+    "contract": "tests/contract",
+    "docs": "docs",
+}
+# Whatever walks the families.
+SUITES = (
+    "tests/contract/test_clients.py",
+    "tests/contract/test_datasets.py",
+    "tests/contract/test_token_flows.py",
+    "tests/store/test_indexes.py",
+    "tests/unit/test_audit_hashes.py",
+    "tests/unit/test_docs_tables.py",
+    "tests/unit/test_independence.py",
+    "tests/unit/test_probe.py",
+)
 ROOMS = (chainflow.clients, chainflow.datasets, chainflow.devnet)
 ENTRY = {
     "family": "pebble",
@@ -155,3 +177,40 @@ def test_fifth_family_gets_a_dag(file: Path, tmp_path: Path) -> None:
     assert dag_id == "ingest_beach"
     assert "pebble" in tags
     assert tasks == ["ingest", "observe", "plan", "report"]
+
+
+def _grown(folder: Path) -> None:
+    """The project with the family's files among its own, nothing else being touched."""
+    cache = shutil.ignore_patterns("__pycache__")
+    for name in ("src", "tests", "docs"):
+        shutil.copytree(ROOT / name, folder / name, ignore=cache)
+    for name in ("pyproject.toml", "chains.yaml"):
+        shutil.copy(ROOT / name, folder)
+    for part, home in HOMES.items():
+        for path in (FOLDER / part).rglob("*.*"):
+            if "__pycache__" not in path.parts:
+                new = folder / home / path.relative_to(FOLDER / part)
+                assert not new.exists()
+                new.parent.mkdir(exist_ok=True)
+                shutil.copy(path, new)
+
+
+def test_fifth_family_is_new_files_alone(tmp_path: Path) -> None:
+    """Put among the project's own, with nothing edited, every suite and rule takes it."""
+    _grown(tmp_path)
+    where = {**os.environ, "PYTHONPATH": f"{tmp_path / 'src'}:{tmp_path}"}
+    tools = Path(sys.executable).parent
+    others = "not evm and not tron and not sui and not cosmos"
+    suites = [sys.executable, "-m", "pytest", "-v", "-n", "0", "-k", others, *SUITES]
+    said = ""
+    for command in (suites, [str(tools / "lint-imports"), "--no-cache"]):
+        done = subprocess.run(
+            command, cwd=tmp_path, env=where, capture_output=True, text=True, check=False
+        )
+        said += done.stdout + done.stderr
+        assert done.returncode == 0, said
+    tried = re.findall(r"::(\w+)\[.*pebble.*\] PASSED", said)
+    assert {"test_trouble_that_stays_is_the_error_that_it_is", "test_decode_is_deterministic"} < {
+        *tried
+    }
+    assert len(tried) > 25

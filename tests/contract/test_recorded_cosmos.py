@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -23,7 +24,7 @@ from chainflow.clients import _cosmos_span as spans
 from chainflow.store import batch, database, tables
 from chainflow.types import BlockRange, Chain, Dataset
 from tests import cosmos_truth, small
-from tests.cosmos import ALL, Recorded, halves, recordings, singles
+from tests.cosmos import ALL, Recorded, halves, read, recordings, singles
 
 Row = dict[str, Any]
 RECORDINGS = [*recordings(), *halves(), *singles()]
@@ -47,9 +48,9 @@ def arrow_rows(dataset: Dataset, table: pa.Table) -> list[Row]:
 
 def test_there_are_recordings_of_every_dialect() -> None:
     """Tendermint 0.34 and CometBFT 0.38, of many chains and two test applications."""
-    assert len(RECORDINGS) == 38
+    assert len(RECORDINGS) == 40
     assert len({one.chain for one in RECORDINGS}) == 13
-    assert sum(not one.base64_events for one in RECORDINGS) == 12
+    assert sum(not one.base64_events for one in RECORDINGS) == 13
     moved = [len(truth(one)["token_transfers"]) for one in RECORDINGS]
     assert sum(moved) > 80
 
@@ -71,6 +72,19 @@ def test_the_client_takes_a_recorded_block(recorded: Recorded) -> None:
     for name, answer in (("block", recorded.block), ("block_results", recorded.results)):
         span.kept[name, recorded.height] = msgspec.Raw(json.dumps(answer).encode())
     assert spans._whole(span, recorded.height) == recorded.raw()
+
+
+@pytest.mark.parametrize("where", ["kvstore-v0_34", "kvstore-v0_38"])
+def test_a_recorded_broadcast_makes_the_rows_of_the_same_transaction_found(where: str) -> None:
+    """What a node told who sent a transaction, in the block in which a search finds it."""
+    said = read(f"{where}/broadcast_tx_commit.json")
+    told = said["tx_result" if where == "kvstore-v0_38" else "deliver_tx"]
+    (found,) = [one for one in singles() if (one.chain, one.height) == (where, int(said["height"]))]
+    block = replace(found, results={**found.results, "txs_results": [told]}).raw()
+    for dataset in DATASETS:
+        assert arrow_rows(dataset, dataset.decode([block])) == truth(found)[dataset.name]
+    (transactions,) = datasets.get("cosmos", ["transactions"])
+    assert transactions.decode([block])["transaction_hash"].to_pylist() == [said["hash"]]
 
 
 def test_stored_tables_hold_every_recorded_block(engine: Engine) -> None:

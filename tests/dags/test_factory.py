@@ -175,7 +175,17 @@ def test_dags_leave_out_a_bad_entry_alone(registry_beside: Callable[[str], Path]
 
 
 @pytest.mark.parametrize(
-    "text", ["", "chains: [", "chains:\n\tone: {}", "- 1", "chains: {}", "defaults: {pool: 1}"]
+    "text",
+    [
+        "",
+        "chains: [",
+        "chains:\n\tone: {}",
+        "- 1",
+        "chains: {}",
+        "defaults: {pool: 1}",
+        "chains: " + "[" * 100_000,
+        "chains: {one: {chain_id: !!int ''}}",
+    ],
 )
 def test_dags_never_raise(registry_beside: Callable[[str], Path], text: str) -> None:
     """A file that is no registry leaves the DAGs that need none, and is told where it belongs."""
@@ -193,6 +203,25 @@ def test_dags_never_raise_without_a_registry(
     assert set(factory.dags(tmp_path / "generate.py")) == ALWAYS
     with pytest.raises(RegistryError, match=r"none\.yaml"):
         factory.require_sound(tmp_path / "generate.py")
+
+
+@pytest.mark.parametrize("asked", [None, "ingest_one"])
+def test_dags_survive_a_registry_that_fails_to_load(
+    registry_beside: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, asked: str | None
+) -> None:
+    """Reading has the same guard as building: what no check foresaw is a problem to be told."""
+    file = registry_beside("chains:\n" + GOOD.format("one"))
+
+    def fail(*_: object) -> None:
+        raise IndexError("not like this")
+
+    monkeypatch.setattr(registry, "load_tolerant", fail)
+    monkeypatch.setattr(registry, "load_one", fail)
+    if asked:
+        monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", asked)
+    assert set(factory.dags(file)) == (set() if asked else ALWAYS)
+    with pytest.raises(RegistryError, match="registry: not like this"):
+        factory.require_sound(file)
 
 
 def test_dags_survive_an_entry_that_airflow_refuses(

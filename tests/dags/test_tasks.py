@@ -88,6 +88,17 @@ def test_plan_takes_what_is_missing_up_to_the_target(chain: Chain) -> None:
     assert planned == [(0, 10, ["blocks", "logs"]), (10, 20, ["blocks", "logs"]), (20, 30, [*BOTH])]
 
 
+def test_observe_refuses_an_entry_of_another_chain_for_good(chain: Chain, engine: Engine) -> None:
+    """Once rows are merged under its name; so does an ingest that was planned by such an entry."""
+    tasks.observe(chain)
+    _ingest(chain, 0, 2, *BOTH)
+    edited = replace(chain, chain_id=None, family="tron")
+    for task in (lambda: tasks.observe(edited), lambda: _ingest(edited, 2, 4, "blocks")):
+        with pytest.raises(AirflowFailException, match="another name"):
+            task()
+    assert small.ask(engine, "SELECT count(*) FROM ethereum.blocks") == [2]
+
+
 def test_ingest_updates_the_assets_it_merged(chain: Chain, engine: Engine) -> None:
     """An asset's extra holds the range; of a dataset that was not asked for there is no news."""
     totals, told = _ingest(chain, 0, 10, *BOTH)

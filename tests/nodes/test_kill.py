@@ -21,10 +21,12 @@ from tests import killable, memory, small, soak, truth
 from tests.dags.nodes import frozen
 
 BLOCKS = 300
-KILLS = soak.times(15, 200)
-DATABASE_KILLS = soak.times(4, 50)
+# Each share is a test of its own, so that several processes kill side by side.
+SHARES = 4
+KILLS = soak.times(200, 800) // SHARES
+DATABASE_KILLS = soak.times(20, 100) // SHARES
 RESTARTS = soak.times(3, 50)
-TOGETHER = soak.times(1, 30)
+TOGETHER = soak.times(2, 30)
 DATASETS = ("blocks", "transactions", "logs", "token_transfers")
 
 
@@ -105,14 +107,21 @@ def finish(url: str, engine: Engine, undisturbed: Undisturbed) -> None:
     assert truth.rows(engine, undisturbed.chain) == undisturbed.rows
 
 
+@pytest.fixture
+def instants(share: int) -> random.Random:
+    """The instants of a share, others than those of the next; the run's seed draws them again."""
+    return random.Random(f"{random.random()} {share}")  # noqa: S311 - no secret
+
+
+@pytest.mark.parametrize("share", range(SHARES))
 def test_a_sync_killed_at_any_instant_ends_as_an_undisturbed_one(
-    engine: Engine, shared_url: str, undisturbed: Undisturbed
+    engine: Engine, shared_url: str, undisturbed: Undisturbed, instants: random.Random
 ) -> None:
     """SIGKILL leaves whole slices or nothing, each merged once, and the next run goes on."""
     kills, merged = 0, set[int]()
     while kills < KILLS:
         with killable.running(shared_url, undisturbed.chain, undisturbed.blocks) as process:
-            process.join(random.uniform(0, undisturbed.seconds / 3))  # noqa: S311 - an instant
+            process.join(instants.uniform(0, undisturbed.seconds / 3))
             kills += process.is_alive()
         merged = assert_sound(engine, undisturbed)
         if len(merged) == BLOCKS:
@@ -121,8 +130,9 @@ def test_a_sync_killed_at_any_instant_ends_as_an_undisturbed_one(
     assert_sound(engine, undisturbed)
 
 
+@pytest.mark.parametrize("share", range(SHARES))
 def test_a_sync_whose_database_is_killed_goes_on(
-    server: PostgresServer, undisturbed: Undisturbed
+    server: PostgresServer, undisturbed: Undisturbed, instants: random.Random
 ) -> None:
     """An immediate stop is an error worth a retry, and what was merged is there after it, once."""
     url = server.get_uri()
@@ -130,7 +140,7 @@ def test_a_sync_whose_database_is_killed_goes_on(
     kills = 0
     while kills < DATABASE_KILLS:
         with killable.running(url, undisturbed.chain, undisturbed.blocks) as process:
-            process.join(random.uniform(0.2, 0.8) * undisturbed.seconds)  # noqa: S311 - an instant
+            process.join(instants.uniform(0.2, 0.8) * undisturbed.seconds)
             running = process.is_alive()
             pg_ctl(["-m", "immediate", "stop"], pgdata=server.pgdata, user=server.system_user)
             process.join()

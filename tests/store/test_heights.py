@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,7 +13,8 @@ from hypothesis import strategies as st
 from sqlalchemy.engine import Engine
 
 from chainflow import heights
-from chainflow.store import control, database
+from chainflow.errors import NameTaken
+from chainflow.store import control, database, tables
 from chainflow.types import BlockRange, Chain, Costs, Heights
 from tests import small
 
@@ -125,6 +128,44 @@ def test_register_mirrors_the_registry(engine: Engine) -> None:
         ("other", "data-platform", None, 0, ["blocks", "transactions", "logs"]),
         ("tinychain", "me", "safe", 5, ["blocks", "transactions", "logs"]),
     ]
+
+
+@pytest.mark.parametrize("other", [{"chain_id": 10}, {"family": "evm"}])
+def test_an_entry_of_another_chain_is_refused_once_rows_are_merged(
+    engine: Engine, other: dict[str, Any]
+) -> None:
+    """Nothing changes, the message says what to do, and a dropped schema frees the name."""
+    heights.register(engine, [small.CHAIN])
+    heights.register(engine, [replace(small.CHAIN, **other)])
+    heights.register(engine, [small.CHAIN])
+    small.merge(engine, 0, 5)
+    small.family("evm")
+    edited = replace(small.CHAIN, **other)
+    (text,) = heights.register(engine, [edited, replace(small.CHAIN, name="b")]).values()
+    assert "tinychain: its tables hold rows of family tiny, chain_id 7, and its entry says" in text
+    assert text.endswith('DROP SCHEMA "tinychain" CASCADE')
+    for refused in (
+        partial(heights.observe, engine, edited, Heights(9, 9)),
+        partial(heights.observe_failure, engine, edited, "gone"),
+        partial(tables.ensure, engine, edited, [small.BLOCKS]),
+    ):
+        with pytest.raises(NameTaken, match="DROP SCHEMA"):
+            refused()
+    entries = "SELECT chain, family, chain_id FROM chainflow.chain ORDER BY chain"
+    assert small.ask(engine, entries) == [("b", "tiny", "7"), ("tinychain", "tiny", "7")]
+    small.do(engine, "DROP SCHEMA tinychain CASCADE")
+    assert heights.register(engine, [edited]) == {}
+    assert heights.watermark(engine, edited) is None
+    assert small.ask(engine, "SELECT count(*) FROM chainflow.merge_log") == [0]
+
+
+def test_what_an_entry_leaves_out_is_no_other_chain(engine: Engine) -> None:
+    """An entry without chain id, or retired without family, keeps what is known of them."""
+    heights.register(engine, [small.CHAIN])
+    small.merge(engine, 0, 5)
+    assert heights.register(engine, [replace(small.CHAIN, chain_id=None, family="")]) == {}
+    assert small.ask(engine, "SELECT chain_id FROM chainflow.chain") == ["7"]
+    assert heights.register(engine, [replace(small.CHAIN, chain_id=8)])
 
 
 def test_register_keeps_the_time_of_a_watermark_that_stays(engine: Engine) -> None:

@@ -152,7 +152,7 @@ def test_index_names_are_names_to_postgresql(family: str) -> None:
     """Each once in its schema, and none so long that PostgreSQL would cut it."""
     chain, every = _every(family)
     found = [index.name for dataset in every for index in indexes.wanted(chain, dataset)]
-    assert len(found) == len(set(found)) > 5
+    assert len(found) == len(set(found)) > 1
     assert all(len(name) <= 63 for name in found)
 
 

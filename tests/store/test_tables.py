@@ -111,6 +111,19 @@ def test_ensure_adds_a_column_the_dataset_has_gained(engine: Engine) -> None:
     assert small.heights(engine) == [0, 1, 2, 3]
 
 
+def test_ensure_attaches_a_detached_partition(engine: Engine) -> None:
+    """With its rows, and with a column that the others got meanwhile."""
+    small.merge(engine, 0, 2)
+    small.do(engine, "ALTER TABLE tiny.blocks DETACH PARTITION tinychain.blocks")
+    gained = replace(
+        small.BLOCKS, columns=(*small.BLOCKS.columns, Column("blob_gas_used", "numeric"))
+    )
+    small.merge(engine, 0, 2, chain=replace(small.CHAIN, name="other"), datasets=[gained])
+    small.merge(engine, 2, 4, datasets=[gained])
+    heights = "SELECT block_number FROM tiny.blocks WHERE chain = 'tinychain' ORDER BY 1"
+    assert small.ask(engine, heights) == [0, 1, 2, 3]
+
+
 @pytest.mark.parametrize(
     ("column", "message"),
     [

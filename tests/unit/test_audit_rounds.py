@@ -30,7 +30,7 @@ def merged(engine: Engine, *ranges: tuple[int, int]) -> None:
 def look(engine: Engine, blocks: BlockRange, *findings: Finding) -> None:
     """Log that a range was looked at."""
     entry = _rounds.begin(engine, CHAIN, "run", node=False)
-    _rounds.looked(engine, CHAIN, entry, blocks, findings)
+    _rounds.looked(engine, CHAIN, entry, _parts.Part(blocks, len(blocks)), findings)
 
 
 def days_later(engine: Engine, days: float) -> None:
@@ -93,6 +93,17 @@ def test_a_round_that_ended_early_waits_for_its_days(engine: Engine) -> None:
     assert _rounds.share(engine, CHAIN) == [BlockRange(0, 510)]
 
 
+def test_what_was_not_merged_when_it_was_looked_at_is_still_to_be(engine: Engine) -> None:
+    """A row above all that is merged is found there, which says nothing of what is merged later."""
+    merged(engine, (0, 500))
+    look(engine, BlockRange(0, 500))
+    entry = _rounds.begin(engine, CHAIN, "run", node=False)
+    stray = Finding("recorded", "tinychain.blocks", 1, "", ranges=(BlockRange(700, 701),))
+    _rounds.looked(engine, CHAIN, entry, _parts.Part(BlockRange(500, 2**63 - 1), 0), [stray])
+    merged(engine, (0, 800))
+    assert _rounds.share(engine, CHAIN) == [BlockRange(500, 800)]
+
+
 @pytest.mark.parametrize("days", [0, 30])
 def test_nothing_is_next_of_a_chain_without_days_or_rows(engine: Engine, days: int) -> None:
     """`audit_days: 0` means never, and where nothing is merged there is nothing to look at."""
@@ -107,8 +118,8 @@ def test_log_tells_what_was_looked_at_and_what_fails(engine: Engine) -> None:
     fails = Finding(
         "complete", "tinychain.blocks", 3, "", ranges=(BlockRange(3, 5), BlockRange(7, 8))
     )
-    _rounds.looked(engine, CHAIN, entry, BlockRange(0, 10), [fails])
-    _rounds.looked(engine, CHAIN, entry, BlockRange(10, 20), [])
+    _rounds.looked(engine, CHAIN, entry, _parts.Part(BlockRange(0, 10), 10), [fails])
+    _rounds.looked(engine, CHAIN, entry, _parts.Part(BlockRange(10, 20), 10), [])
     assert small.ask(
         engine,
         "SELECT chain, run_id, against_node, looked::text, failing::text, row_count,"

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from chainflow import board
 from chainflow.lag import Ingested, Lag, Volume
+from chainflow.survey import Seen
 
 ROW = Lag(
     chain="arbitrum",
@@ -96,6 +97,17 @@ def test_board_tells_below_why_a_node_was_not_heard() -> None:
     """The reason is shown as it is, brackets and all."""
     lines = shown([replace(ROW, state="unreachable", error="[::1]:8545: no answer")], 120)
     assert lines[-1] == "arbitrum: [::1]:8545: no answer"
+
+
+def test_captions_say_chain_and_endpoint_once() -> None:
+    """An error of the clients names both; so does the line it stands in."""
+    error = "dead heights: 127.0.0.1:9: cannot connect"
+    lines = shown([replace(ROW, chain="dead", state="unreachable", error=error)], 120)
+    assert lines[-1] == "dead: 127.0.0.1:9: cannot connect"
+    console = Console(file=io.StringIO(), width=120)
+    console.print(board.render_endpoints([Seen("dead", "127.0.0.1:9", error=error)]))
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().splitlines()[-1].rstrip() == "dead 127.0.0.1:9: cannot connect"
 
 
 def test_volume_has_a_line_per_chain_below_the_total() -> None:

@@ -19,6 +19,7 @@ from chainflow.errors import AnswerTooLarge, NodeUnavailable, RequestRefused
 from tests.fake_node import FAST
 
 MIB = 2**20
+BOMBS = 16
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -89,6 +90,56 @@ def test_a_bomb_takes_no_more_memory_than_its_bound() -> None:
         assert peak < 3 * limits.body_bytes
 
     _with(_says(bomb, "gzip"), work, limits)
+
+
+def test_bombs_side_by_side_take_the_memory_of_one() -> None:
+    """What one part holds beyond the usual size stays packed until it is its answer's turn."""
+    bomb = gzip.compress(b" " * (32 * MIB))
+    limits = replace(FAST, body_bytes=64 * MIB, large_bytes=MIB, request_seconds=60.0)
+    begun = 0
+    everyone = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        nonlocal begun
+        response = web.StreamResponse(headers={"Content-Encoding": "gzip"})
+        await response.prepare(request)
+        await response.write(bomb[:-8])
+        begun += 1
+        if begun == BOMBS:
+            await asyncio.sleep(0.3)  # all have taken what was sent
+            everyone.set()
+        await everyone.wait()
+        await response.write(bomb[-8:])
+        return response
+
+    async def work(node: Node) -> None:
+        async def size() -> int:
+            return len((await node.get("")).body)
+
+        node.window.size = BOMBS
+        tracemalloc.start()
+        try:
+            assert await asyncio.gather(*(size() for _ in range(BOMBS))) == [32 * MIB] * BOMBS
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        # One is twice there while its parts are joined; the others wait at their usual size.
+        assert peak < (3 * 32 + 2 * BOMBS) * MIB
+
+    _with(answer, work, limits)
+
+
+@pytest.mark.parametrize("large_bytes", [1, 999, 1000, 1001, MIB])
+def test_a_body_is_whole_wherever_it_grows_large(large_bytes: int) -> None:
+    """Unpacking stops and goes on at any byte."""
+    whole = bytes(range(250)) * 4
+    limits = replace(FAST, large_bytes=large_bytes)
+
+    async def work(node: Node) -> None:
+        assert (await node.get("")).body == whole
+
+    _with(_says(gzip.compress(whole), "gzip"), work, limits)
+    _with(_says(whole, "identity"), work, limits)
 
 
 def test_large_bodies_are_read_one_after_the_other() -> None:

@@ -188,6 +188,78 @@ def test_less_is_proven_where_the_registry_says_so(what: str, verify: Verify) ->
     assert len(fetch([one], BlockRange(4, 8), of=replace(CHAIN, verify=verify))) == 4
 
 
+def altered(said: Json) -> Json:
+    """For `edit`: results that are not those of the chain."""
+    return {**said, "txs_results": [{**one, "code": 99} for one in said["txs_results"] or ()]}
+
+
+def test_results_of_every_height_are_proven_by_the_header_above() -> None:
+    """Of the first and last heights of spans as well, and of the range's last one."""
+    blocks = BlockRange(1, 20)
+    busy = [one.height for one in fetch([node(21)], blocks) if one.payload.block.data.txs]
+    assert busy[-1] == blocks.last
+    for height in busy:
+        one = node(21)
+        one.edit(altered, "block_results", height=height)
+        with pytest.raises(MalformedAnswer, match=f"height {height}: last_results_hash above is"):
+            fetch([one], blocks, limits=SOON)
+
+
+def test_results_that_the_header_above_disproves_are_asked_for_again() -> None:
+    """Of the same endpoint first: it may stand before several nodes."""
+    for height in range(1, 20):
+        one = node(21)
+        one.edit(altered, "block_results", height=height, times=1)
+        found = fetch([one], BlockRange(1, 20))
+        assert found == fetch([node(21)], BlockRange(1, 20))
+
+
+def test_one_more_block_is_asked_for_and_only_where_it_proves_something() -> None:
+    """Once a range, not once a span; no results of it."""
+    one, headers, unproven = (node(21) for _ in range(3))
+    fetch([one], BlockRange(1, 18))
+    fetch([headers], BlockRange(1, 18), ("blocks",))
+    fetch([unproven], BlockRange(1, 18), of=replace(CHAIN, verify="hashes"))
+    assert sorted(one.heights_asked("block")) == list(range(1, 19))
+    assert sorted(one.heights_asked("block_results")) == list(range(1, 18))
+    for other in (headers, unproven):
+        assert sorted(other.heights_asked("block")) == list(range(1, 18))
+
+
+def test_results_of_the_newest_block_are_taken_and_told(caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing proves them before there is another block; the log says which they are."""
+    one = node()
+    one.edit(altered, "block_results", height=10)
+    with caplog.at_level(logging.INFO):
+        assert len(fetch([one], BLOCKS, limits=SOON)) == 10
+    assert max(one.heights_asked("block")) == 10
+    told = [r.getMessage() for r in caplog.records if "not proven" in r.getMessage()]
+    assert told == ["results not proven yet chain=testchain height=10"]
+
+
+def test_an_endpoint_that_lags_hides_no_header() -> None:
+    """The newest block of the one is proven by the other's, and read again from it."""
+    past = "height 11 must be less than or equal to the current blockchain height 10"
+    known = {"latest_block_height": "10"}
+    for method, change in (
+        ("block", refuses(past)),
+        ("status", lambda said: {**said, "sync_info": {**said["sync_info"], **known}}),
+    ):
+        behind, ahead = node(12), node(12)
+        behind.edit(change, method, height=11 if method == "block" else None)
+        behind.edit(altered, "block_results", height=10)
+        assert fetch([behind, ahead], BLOCKS) == fetch([ahead], BLOCKS)
+
+
+def test_a_header_above_the_range_that_does_not_link_is_refused() -> None:
+    """It proves nothing of this chain; another endpoint's does."""
+    one = node(12)
+    one.edit(lambda _: json.loads(node(12, seed=8).chain._answers(11)[0]), height=11)
+    with pytest.raises(MalformedAnswer, match=r"testchain \[11, 12\): .*height 11: its parent is"):
+        fetch([one], BLOCKS, limits=SOON)
+    assert len(fetch([one, node(12)], BLOCKS)) == 10
+
+
 def test_a_block_of_another_branch_is_not_linked() -> None:
     """Each header right by itself: the link shows that they are of two chains."""
     one, other = node(), node(seed=8)

@@ -14,7 +14,8 @@ from chainflow.errors import MalformedAnswer
 from chainflow.wire import cosmos
 from tests.cosmos import Recorded, halves, read, recordings
 
-NEUTRON = [one for one in halves() if one.chain == "neutron-1"]
+# Of which the results were built by hand.
+BLOCKS = [one for one in halves() if one.chain != "injective-1"]
 
 
 def sha256(data: bytes) -> bytes:
@@ -48,7 +49,7 @@ def test_varint_is_protobufs(value: int, coded: str) -> None:
     assert hashes.varint(value).hex() == coded
 
 
-@pytest.mark.parametrize("recorded", [*recordings(), *NEUTRON], ids=str)
+@pytest.mark.parametrize("recorded", [*recordings(), *BLOCKS], ids=str)
 def test_recorded_headers_hash_to_their_block_ids(recorded: Recorded) -> None:
     """The header's hash and the hash of the transactions are those the chain agreed upon."""
     answer = cosmos.decode_block(json.dumps(recorded.block).encode())

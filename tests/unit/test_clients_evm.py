@@ -15,6 +15,7 @@ from chainflow.errors import (
     WrongChain,
 )
 from chainflow.types import BlockRange, Heights, RawBlock
+from chainflow.wire import evm as wire
 from tests import fake_node
 from tests.fake_node import CHAIN, FAST, FakeNode, Reaction, chain, fetch, heights
 
@@ -199,14 +200,15 @@ def test_chain_id_is_asked_once_before_the_first_block() -> None:
     assert node.asked[0][0]["method"] == "eth_chainId"
 
 
-def test_a_node_of_another_chain_stops_the_work() -> None:
-    """No block of it is asked for; the message names both ids and the endpoint."""
+def test_a_node_of_another_chain_stops_the_work(caplog: pytest.LogCaptureFixture) -> None:
+    """No block of it is asked for; the message names both ids and the endpoint, and is all."""
     node = FakeNode(chain(10), chain_id=56)
     with pytest.raises(WrongChain, match="expected chain id 1, got 56") as caught:
         fetch([node], TEN)
     assert "testnet" in str(caught.value)
     assert node.host in str(caught.value)
     assert not node.calls("eth_getBlockByNumber")
+    assert [r for r in caplog.records if r.levelname in ("WARNING", "ERROR")] == []
 
 
 def test_a_node_of_another_chain_is_passed_over_and_told(
@@ -322,3 +324,24 @@ def test_block_receipts_of_one_endpoint_only_are_no_matter() -> None:
     assert _heights(fetch([poor, rich], TEN)) == list(TEN)
     assert rich.calls(RECEIPTS)
     assert not rich.calls(ONE_RECEIPT)
+
+
+def test_answers_with_unknown_fields_are_read_one_by_one_from_then_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An endpoint whose blocks have fields of their own is not read in one go in vain each time."""
+    tried = 0
+
+    def decode(body: bytes) -> list[wire.Answer] | None:
+        nonlocal tried
+        tried += 1
+        return read(body)
+
+    read = wire.decode_answers
+    monkeypatch.setattr(wire, "decode_answers", decode)
+    node = FakeNode(chain(40))
+    edited = fake_node.edit(fake_node.puts(sendRoot="0x1"), method="eth_getBlockByNumber")
+    node.react(edited, times=ALWAYS)
+    blocks = fetch([node], BlockRange(0, 40), limits=SINGLE)
+    assert [block.payload.block.extra for block in blocks] == ['{"sendRoot":"0x1"}'] * 40
+    assert tried == 1

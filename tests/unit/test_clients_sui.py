@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import tracemalloc
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,6 +17,8 @@ from aiohttp import web
 from chainflow.clients import Probed
 from chainflow.clients import sui as client
 from chainflow.clients._http import Node as HttpNode
+from chainflow.clients._http import session
+from chainflow.clients._sui_store import Store
 from chainflow.devnet import _sui_checkpoints as made
 from chainflow.endpoints import Endpoint
 from chainflow.errors import (
@@ -31,6 +34,7 @@ from chainflow.errors import (
     WrongChain,
 )
 from chainflow.types import BlockRange, Heights
+from chainflow.wire import _sui_messages as messages
 from tests import sui
 from tests.fake_node import FAST, SOON
 from tests.sui_nodes import (
@@ -68,10 +72,10 @@ def test_first_checkpoint_has_the_parent_of_nobody() -> None:
     assert first.parent_hash == "1" * 32
 
 
-def test_size_is_what_was_sent() -> None:
-    """Compressed, from a store."""
+def test_size_is_what_was_sent_unpacked() -> None:
+    """What waits in memory is bounded by it, and a small file may hold much."""
     (block,) = fetch([FakeStore(BODIES)], BlockRange(3, 4))
-    assert block.size == len(made.compressed(BODIES[3]))
+    assert len(made.compressed(BODIES[3])) < block.size == len(BODIES[3])
 
 
 def test_many_checkpoints_are_under_way_at_once() -> None:
@@ -158,6 +162,45 @@ def test_checkpoint_that_a_node_has_dropped_is_pruned() -> None:
         fetch([FakeLedger(BODIES, lowest=20)], BlockRange(7, 8))
 
 
+@pytest.mark.parametrize("code", [None, grpc.StatusCode.INTERNAL, NOT_FOUND])
+def test_objects_that_a_node_has_dropped_are_pruned(code: grpc.StatusCode | None) -> None:
+    """Whether it refuses or leaves them out; the checkpoint alone is still to be had."""
+    ledger = FakeLedger(BODIES, lowest=5, objects_from=20, without_objects=code)
+    words = (
+        r"suinet checkpoint 7: 127.0.0.1:\d+: the lowest checkpoint of which the node has the "
+        r"objects is 20; .*`endpoints:` such as grpcs://archive\.mainnet\.sui\.io:443"
+    )
+    with pytest.raises(HeightPruned, match=words):
+        fetch([ledger], BlockRange(7, 9))
+    assert len(ledger.masks) == 1
+    assert len(fetch([ledger], BlockRange(7, 9), ("blocks", "events"))) == 2
+    nodes: list[Node] = [ledger, FakeStore(BODIES)]
+    assert [block.height for block in fetch(nodes, BlockRange(7, 9))] == [7, 8]
+
+
+@pytest.mark.parametrize(
+    ("body", "objects_from", "words"),
+    [(BODIES[7], 0, "did not come"), (BODIES[8], 20, "checkpoint 8 came instead")],
+)
+def test_what_else_is_wrong_is_not_taken_for_pruned(
+    body: bytes, objects_from: int, words: str
+) -> None:
+    """Objects that a node should have; and another checkpoint than was asked for."""
+    checkpoint = messages.Checkpoint.FromString(body)
+    checkpoint.ClearField("objects")
+    answer = messages.GetCheckpointResponse(checkpoint=checkpoint).SerializeToString()
+    ledger = FakeLedger(BODIES, objects_from=objects_from, answers=[answer] * 3)
+    with pytest.raises(MalformedAnswer, match=f"suinet checkpoint 7: .*{words}"):
+        fetch([ledger], BlockRange(7, 8))
+
+
+def test_checkpoint_that_a_node_should_have_is_not_yet() -> None:
+    """Objects that it has dropped say nothing of a checkpoint asked for without them."""
+    ledger = FakeLedger(BODIES, lowest=5, objects_from=20, always=(NOT_FOUND, "not found"))
+    with pytest.raises(NotYet):
+        fetch([ledger], BlockRange(7, 8), ("blocks",), limits=SOON)
+
+
 def test_pruned_checkpoint_comes_of_an_archive() -> None:
     """Another endpoint that has it."""
     nodes: list[Node] = [FakeLedger(BODIES, lowest=20), FakeStore(BODIES)]
@@ -177,10 +220,12 @@ def test_wrong_chain_is_refused(node: Any) -> None:  # noqa: ANN401 - either
         fetch([node], TEN, of=replace(CHAIN, chain_id="other"))
 
 
-def test_node_that_names_no_chain_is_refused() -> None:
-    """It cannot be shown to be the right one."""
-    with pytest.raises(MalformedAnswer, match="does not say chain_id"):
-        fetch([FakeLedger(BODIES)], TEN, of=replace(CHAIN, chain_id=GENESIS))
+def test_node_that_names_no_chain_is_taken_with_a_note(caplog: pytest.LogCaptureFixture) -> None:
+    """Its checkpoints link to those merged before, as those of such a store do."""
+    caplog.set_level(logging.INFO)
+    ledger = FakeLedger(BODIES)
+    assert len(fetch([ledger], TEN, of=replace(CHAIN, chain_id=GENESIS))) == 10
+    assert f"chain not proven chain=suinet endpoint={ledger.endpoint.host}" in caplog.text
 
 
 def test_store_that_does_not_reach_back_is_taken_with_a_note(
@@ -351,6 +396,38 @@ def test_bomb_is_not_unpacked() -> None:
         fetch([store], TEN, limits=replace(FAST, body_bytes=1_000_000))
 
 
+def test_bombs_side_by_side_take_the_memory_of_one() -> None:
+    """Sixteen files that are here at once are unpacked one by one; the errors hold none of it."""
+    size = 32 * 2**20
+    bomb = zstandard.ZstdCompressor().compress(bytes(size))
+    limits = replace(FAST, body_bytes=2 * size, requests_in_flight=16)
+
+    async def work() -> None:
+        async with FakeStore([], edit=lambda _, __: bomb).running() as store, session(limits) as at:
+            store.bodies = [b""] * 16
+            node = HttpNode(store.endpoint, at, limits)
+            node.window.size = 16
+            source = Store(node, 0)
+
+            async def ask(height: int) -> MalformedAnswer | None:
+                try:
+                    await source.checkpoint(height, objects=True)
+                except MalformedAnswer as error:
+                    node.went_wrong(error, 0.0)
+                    return error
+                return None
+
+            assert all(await asyncio.gather(*map(ask, range(16))))
+
+    tracemalloc.start()
+    try:
+        asyncio.run(work())
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * size
+
+
 def test_window_of_a_bomb_is_not_made() -> None:
     """A frame that wants gigabytes of memory to be unpacked is refused before."""
     parameters = zstandard.ZstdCompressionParameters(window_log=30, enable_ldm=True)
@@ -388,13 +465,14 @@ def test_probe_of_something_else_is_an_error() -> None:
         asyncio.run(work(FakeStore([], watermark=False)))
 
 
-def test_probe_of_a_store_without_checkpoint_0_does_not_know_the_chain() -> None:
-    """It is a store all the same; the note says what to do."""
+@pytest.mark.parametrize("node", [FakeStore(BODIES, lowest=20), FakeLedger(BODIES)])
+def test_probe_of_what_names_no_chain_does_not_know_it(node: Any) -> None:  # noqa: ANN401 - either
+    """A store without checkpoint 0, or a node that does not tell; the note says what to do."""
 
-    async def work(store: FakeStore) -> Probed:
-        async with store.running():
-            return await client.probe(store.endpoint, FAST)
+    async def work() -> Probed:
+        async with node.running():
+            return await client.probe(node.endpoint, FAST)
 
-    said = asyncio.run(work(FakeStore(BODIES, lowest=20)))
+    said = asyncio.run(work())
     assert said.chain_id is None
     assert "set chain_id" in said.notes[0]

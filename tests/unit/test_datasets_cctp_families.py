@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from sqlalchemy.engine import Engine
 
@@ -29,7 +31,7 @@ from tests.cctp_families import (
     to_sui,
 )
 
-(NOBLE,) = datasets.get("cosmos", ["cctp_messages"])
+EVENTS, NOBLE = datasets.get("cosmos", ["events", "cctp_messages"])
 (SUI,) = datasets.get("sui", ["cctp_messages"])
 NOBLE_CHAIN = Chain("noble", "cosmos", "noble-1", blocks_per_minute=30.0)
 SUI_CHAIN = Chain(
@@ -80,6 +82,77 @@ def test_a_noble_event_of_another_form_is_no_row(value: str) -> None:
         cosmos.event(f"circle.cctp.v1.{name}", *((key, value) for key in keys)) for name in names
     ]
     assert all(row["direction"] == "mint" for row in rows(noble(*events)))
+
+
+def saying(block: RawBlock, key: str, value: str) -> list[dict[str, Any]]:
+    """The rows of a block of Noble's whose events have another JSON value at a key."""
+    events = EVENTS.decode([block])
+    said = [json.loads(str(text)) for text in events["attributes"].to_pylist()]
+    for attribute in (attribute for event in said for attribute in event):
+        if attribute["key"] == key:
+            attribute["value"] = value
+    at = events.column_names.index("attributes")
+    texts = pa.array(map(json.dumps, said), pa.string())
+    assert NOBLE.derive
+    return NOBLE.derive(events.set_column(at, "attributes", texts)).to_pylist()
+
+
+NUL = '"a\\u0000"'
+BURN, MINT = noble_burn(FROM_NOBLE), noble_mint(TO_NOBLE)
+
+
+@pytest.mark.parametrize(
+    ("block", "key", "values"),
+    [
+        (BURN, "amount", ['"-5"', f'"{"9" * 100}"', f'"{2**256}"', '"1_0"', '"\u0665"', "5.0"]),
+        (BURN, "nonce", ['"-1"', f'"{2**64}"', "true", "[" * 100_000]),
+        (BURN, "destination_domain", ["99999999999999999999", "-1", str(2**32), "null"]),
+        (BURN, "burn_token", [NUL, "7", "{}"]),
+        (BURN, "depositor", [NUL, "null"]),
+        (BURN, "mint_recipient", ["7", '"\u00ff"']),
+        (MINT, "amount", ['"-5"', f'"{"9" * 100}"', f'"{2**256}"']),
+        (MINT, "mint_token", [NUL, "7", "null"]),
+    ],
+)
+def test_a_noble_event_with_a_value_of_no_column_is_no_row(
+    block: RawBlock, key: str, values: list[str]
+) -> None:
+    """Nothing is wrapped, and nothing left for the store to refuse, which would stop the batch."""
+    assert len(rows(block)) == 1
+    assert [saying(block, key, value) for value in values] == [[]] * len(values)
+
+
+@pytest.mark.parametrize(
+    ("key", "values"),
+    [
+        ("nonce", ['"-1"', f'"{2**64}"']),
+        ("source_domain", ["99999999999999999999", "-1"]),
+        ("caller", [NUL, "null"]),
+        ("sender", ["7", "{}"]),
+    ],
+)
+def test_a_noble_mint_does_without_a_receipt_with_such_a_value(key: str, values: list[str]) -> None:
+    """The mint happened; what its message said is not known."""
+    for value in values:
+        (row,) = saying(MINT, key, value)
+        assert (row["amount"], row["message_key"]) == ("5000000", None)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "column", "expected"),
+    [
+        ("amount", f'"{2**256 - 1}"', "amount", str(2**256 - 1)),
+        ("nonce", f'"{2**64 - 1}"', "message_nonce", str(2**64 - 1)),
+        ("destination_domain", str(2**32 - 1), "destination_domain", 2**32 - 1),
+        ("destination_caller", "null", "destination_caller", None),
+    ],
+)
+def test_the_widest_values_of_a_noble_event_are_rows(
+    key: str, value: str, column: str, expected: object
+) -> None:
+    """What the protocol's types hold."""
+    (row,) = saying(BURN, key, value)
+    assert row[column] == expected
 
 
 @pytest.mark.parametrize("transfer", [V1, V2], ids=["v1", "v2"])

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import yaml
 
 from chainflow import demo
-from chainflow.demo import services
+from chainflow.demo import parts, services
 from chainflow.errors import InputError, WorkError
 from chainflow.lag import Lag
+from chainflow.testing import anvil
 
 
 def row(watermark: int | None, state: str) -> Lag:
@@ -100,20 +102,6 @@ def test_demo_runs_once_in_a_folder(tmp_path: Path) -> None:
             pass
 
 
-def test_demo_ends_on_sigterm_as_on_ctrl_c() -> None:
-    """A termination is an interrupt inside, and what it was outside."""
-    before = signal.getsignal(signal.SIGTERM)
-
-    def be_ended() -> None:
-        with demo._terminable():
-            os.kill(os.getpid(), signal.SIGTERM)
-            signal.pause()
-
-    with pytest.raises(KeyboardInterrupt):
-        be_ended()
-    assert signal.getsignal(signal.SIGTERM) == before
-
-
 @pytest.mark.parametrize(
     ("watermark", "goal", "state", "arrived"),
     [
@@ -135,3 +123,19 @@ def test_demo_knows_when_a_chain_has_arrived(
 def test_demo_finds_the_dags_of_its_checkout() -> None:
     """The DAG files are those of the repository."""
     assert (demo._dags() / "generate.py").is_file()
+
+
+def test_demo_goes_on_without_an_anvil_that_does_not_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is found and ends at once: the demo's layer has no chain of it, and that is told."""
+    broken = tmp_path / "anvil"
+    broken.write_text("#!/bin/sh\necho no such library >&2\nexit 127\n")
+    broken.chmod(0o755)
+    monkeypatch.setattr(anvil, "find", lambda: broken)
+    with ExitStack() as stack:
+        layer = yaml.safe_load(parts.own_layer(stack, tmp_path).read_text())
+    assert layer["chains"] == {}
+    (told,) = caplog.messages
+    assert told.startswith("the demo goes on without anvil reason=")
+    assert "no such library" in told

@@ -105,6 +105,13 @@ BROKEN: dict[str, tuple[str | bytes, str, tuple[str, ...]]] = {
         ("more than 100000 values",),
     ),
     "deep": (f"chains: {'[' * 5000}{']' * 5000}\n", "1: ", ("nested too deeply",)),
+    # Deeper than what libyaml composes without ending the process.
+    "deepest": ("chains:\n" + " [\n" * 100_000, "101: ", ("nested too deeply",)),
+    "deep by aliases": (
+        f"a: &a {'[' * 80}{']' * 80}\nb: {'[' * 80}*a{']' * 80}\n",
+        "1: b: ",
+        ("nested too deeply",),
+    ),
     # The file's own keys.
     "unknown section": (
         f"chain: {{}}\n{GOOD}",
@@ -228,6 +235,31 @@ BROKEN: dict[str, tuple[str | bytes, str, tuple[str, ...]]] = {
         "6: ethereum.owner: ",
         ("cannot be read as",),
     ),
+    **{
+        f"{text} as {tag}": (
+            _entry(f"chain_id: !!{tag} {text}"),
+            "6: ethereum.chain_id: ",
+            (f"cannot be read as {tag} ",),
+        )
+        for tag, text in (
+            ("int", '""'),
+            ("int", "_"),
+            ("float", '""'),
+            ("bool", "foo"),
+            ("timestamp", "foo"),
+            ("binary", "YQ=="),
+            ("map", "a"),
+            ("seq", "{a: 1}"),
+            ("str", "[a]"),
+            ("set", "{a}"),
+            ("omap", "[a: 1]"),
+        )
+    },
+    "a list of pairs": (
+        _entry("tags: !!omap [a: 1]"),
+        "6: ethereum.tags: ",
+        ("cannot be read as omap",),
+    ),
     "not a number": (
         _key("blocks_per_minute", ".nan"),
         "4: ethereum.blocks_per_minute: ",
@@ -346,6 +378,11 @@ BROKEN: dict[str, tuple[str | bytes, str, tuple[str, ...]]] = {
         "5: ethereum.endpoints: ",
         ("grpc(s) URL",),
     ),
+    "another family's scheme": (
+        _key("endpoints", "[https://node.example, grpcs://node.example]"),
+        "5: ethereum.endpoints: ",
+        ("grpcs is not how a node of family evm is asked", "a URL of http or https"),
+    ),
     "no host": (
         _key("endpoints", "['https://']"),
         "5: ethereum.endpoints: ",
@@ -423,6 +460,16 @@ def test_registry_takes_a_url_without_a_key(url: str, tmp_path: Path) -> None:
     """Paths of words are no keys."""
     chain = registry.load(_file(tmp_path, _key("endpoints", f"['{url}']"))).chain("ethereum")
     assert chain.endpoints == (url,)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "grpc", "grpcs"])
+def test_registry_takes_the_schemes_of_the_family(
+    scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node of Sui is asked by gRPC, its checkpoint store by HTTP."""
+    monkeypatch.setattr(lookup, "names", THE_PACKAGES)
+    entry = GOOD.replace("evm", "sui").replace("conn:ethereum_rpc", f"{scheme}://node.example")
+    assert registry.load(_file(tmp_path, entry)).chain("ethereum").family == "sui"
 
 
 def test_registry_tells_all_mistakes_at_once(tmp_path: Path) -> None:
@@ -650,6 +697,20 @@ def test_registry_of_the_project_is_good(monkeypatch: pytest.MonkeyPatch) -> Non
     assert all(chain.endpoints[0] == f"conn:{name}_rpc" for name, chain in live.items())
     assert all(len(chain.endpoints) > 1 for chain in live.values())
     assert all("transactions" in chain.datasets for chain in live.values())
+
+
+def test_registry_of_the_project_begins_where_blocks_are_had_and_proven(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Above 1 where it was another chain below: at Nitro, Bedrock, Mantle's own, and Celo's L2."""
+    monkeypatch.setattr(lookup, "names", THE_PACKAGES)
+    chains = registry.load(ROOT / "chains.yaml").chains.values()
+    assert {chain.name: chain.start for chain in chains if chain.start > 1} == {
+        "arbitrum": 22_207_817,
+        "optimism": 105_235_063,
+        "mantle": 61_171_946,
+        "celo": 31_056_500,
+    }
 
 
 def test_registry_is_read_without_what_only_the_work_needs() -> None:

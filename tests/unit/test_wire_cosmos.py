@@ -232,6 +232,7 @@ def test_recorded_status_is_read() -> None:
     """Of both generations of nodes."""
     for where, network, head in (
         ("gaia-local", "ibc-0", 165),
+        ("kvstore-v0_34", "dockerchain", 67),
         ("kvstore-v0_38", "dockerchain", 232),
     ):
         status = cosmos.decode_status(msgspec.json.encode(read(f"{where}/status.json")))

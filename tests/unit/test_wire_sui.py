@@ -394,6 +394,17 @@ def test_coin_belongs_to_an_address_or_an_object(owner: str) -> None:
     assert coin == wire.Coin(OWNER, f"0x{2:064x}::sui::SUI", 2**64 - 1)
 
 
+def test_coin_of_a_consensus_address_belongs_to_it() -> None:
+    """Its owner takes more bytes than others, so its type does not end where theirs does."""
+    owner = {"ConsensusAddressOwner": {"start_version": 1, "owner": OWNER}}
+    coin = objects.coin(held({"Coin": USDC_TYPE}, owner, bytes(32) + b"\x07" + bytes(7)))
+    assert coin == objects.coin(
+        held({"Coin": USDC_TYPE}, {"AddressOwner": OWNER}, bytes(32) + b"\x07" + bytes(7))
+    )
+    assert coin is not None
+    assert (coin.owner, coin.balance) == (OWNER, 7)
+
+
 def test_coin_of_another_size_is_refused() -> None:
     """A coin is an id and a balance, nothing more."""
     with pytest.raises(MalformedAnswer, match="a coin of 40 bytes, got 41"):

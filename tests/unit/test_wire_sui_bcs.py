@@ -12,7 +12,7 @@ from chainflow.devnet import _sui_bcs as written
 from chainflow.devnet._sui_scene import type_tag
 from chainflow.errors import MalformedAnswer
 from chainflow.wire import _base58 as base58
-from chainflow.wire._sui_bcs import Reader, digest
+from chainflow.wire._sui_bcs import Reader, digest, digests, type_end, type_text
 from tests import sui_json
 
 # From MystenLabs/sui-rust-sdk, type_tag/serialization.rs: a type, and its bytes.
@@ -54,6 +54,23 @@ def test_every_type_is_read_back(value: object) -> None:
     assert written.encode("type", sui_json.kind(text)) == written.encode("type", value)
 
 
+@given(types, st.binary(max_size=5), st.binary(max_size=5))
+def test_type_ends_where_its_bytes_end(value: object, before: bytes, after: bytes) -> None:
+    """Whatever stands around it; those bytes alone give its text."""
+    raw = written.encode("type", value)
+    end = type_end(before + raw + after, len(before))
+    assert end == len(before) + len(raw)
+    assert type_text(raw) == Reader(raw).type_tag()
+
+
+@pytest.mark.parametrize("size", [127, 128, 200])
+def test_long_names_of_a_type_are_read(size: int) -> None:
+    """Their length takes two bytes."""
+    raw = written.encode("type", type_tag("0x2", "m" * size, "N" * size, "u8"))
+    assert type_end(raw + b"\xff", 0) == len(raw)
+    assert type_text(raw) == f"0x{2:064x}::{'m' * size}::{'N' * size}<u8>"
+
+
 @given(st.integers(0, 2**32 - 1))
 def test_every_length_is_read_back(number: int) -> None:
     """ULEB128 of up to 32 bits."""
@@ -85,6 +102,8 @@ def test_what_is_no_type_is_refused(bad: bytes) -> None:
     """No text comes of it, and no endless work."""
     with pytest.raises(MalformedAnswer):
         Reader(bad).type_tag()
+    with pytest.raises(MalformedAnswer):
+        type_text(bad)
 
 
 def test_reading_beyond_the_end_is_refused() -> None:
@@ -118,6 +137,11 @@ def test_digest_is_salted_with_the_name_of_its_type() -> None:
     """Blake2b of the name, two colons and the bytes."""
     expected = hashlib.blake2b(b"Object::abc", digest_size=32).digest()
     assert digest(b"Object", b"abc") == expected
+    assert digests(b"Object", [b"abc", b"", b"abc"]) == [
+        expected,
+        digest(b"Object", b""),
+        expected,
+    ]
 
 
 @given(st.binary(max_size=40))

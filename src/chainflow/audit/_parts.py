@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import sqlalchemy as sa
 
+from chainflow import lookup
 from chainflow.store import database, tables
 from chainflow.types import BlockRange, Finding
 
@@ -32,6 +33,8 @@ SELECT lower(r), upper(r) FROM unnest((
 ) * int8multirange(int8range(:low, :stop))) AS r
 """
 
+ATTACHED = "attached"
+
 
 class Part(NamedTuple):
     """Consecutive heights; `merged` is how many of them are merged: all or none."""
@@ -56,6 +59,22 @@ def parts(engine: Engine, chain: Chain, blocks: BlockRange) -> Iterator[Part]:
         at = stop
     if at < blocks.stop:
         yield Part(BlockRange(at, blocks.stop), 0)
+
+
+def detached(engine: Engine, chain: Chain, datasets: Sequence[Dataset]) -> list[Finding]:
+    """The chain's tables that are not in the family's, which then lacks the chain's rows."""
+    with database.begin(engine) as connection:
+        return [
+            Finding(
+                ATTACHED,
+                f"{chain.name}.{dataset.name}",
+                1,
+                f"is no partition of {lookup.schema(dataset.family)}.{dataset.name}",
+            )
+            for dataset in datasets
+            if tables.columns(connection, chain.name, dataset.name)
+            and not tables.attached(connection, chain, dataset)
+        ]
 
 
 def there(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from chainflow import checks, lookup
+from chainflow.audit._singly import singly
 from chainflow.store import database, rows
 from chainflow.types import BlockRange, Finding
 
@@ -56,8 +57,14 @@ class Rehash:
                 connection.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
                 for segment, names in checks.segments(connection, self._chain, datasets, part):
                     held = {d.name: d for d in datasets if d.name in names}
-                    failing += self._again(_reader(connection, self._chain, held), segment)
+                    failing += self._failing(_reader(connection, self._chain, held), segment)
         return _finding(self._chain, failing)
+
+    def _failing(self, read: Read, blocks: BlockRange) -> Sequence[tuple[int, str]]:
+        def look(part: BlockRange) -> list[tuple[int, str]]:
+            return [] if self._again is None else list(self._again(read, part))
+
+        return singly(look, _broken, blocks)
 
 
 def left_out(chain: Chain) -> str:
@@ -95,6 +102,10 @@ def _reader(connection: Connection, chain: Chain, held: Mapping[str, Dataset]) -
         return plain(held[name], rows.read(connection, chain, held[name], blocks))
 
     return read
+
+
+def _broken(height: int, how: str) -> tuple[int, str]:
+    return height, f"no block can be made of its rows: {how}"
 
 
 def _finding(chain: Chain, failing: Sequence[tuple[int, str]]) -> list[Finding]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Engine
 
+    from chainflow.audit._parts import Part
     from chainflow.types import Chain, Finding
 
 RUN_MINUTES = 60
@@ -76,16 +77,21 @@ def begin(engine: Engine, chain: Chain, run_id: str, *, node: bool) -> int:
 
 
 def looked(
-    engine: Engine, chain: Chain, entry: int, blocks: BlockRange, findings: Sequence[Finding]
+    engine: Engine, chain: Chain, entry: int, part: Part, findings: Sequence[Finding]
 ) -> None:
-    """Keep that a range was looked at, and what of it fails."""
-    ranges = [part for finding in findings for part in finding.ranges]
+    """Keep that a part was looked at, and what of it fails.
+
+    What is not merged yet is still to be looked at in this round, once it is.
+    """
+    blocks = part.blocks
+    ranges = [one for finding in findings for one in finding.ranges]
     bounds = {"low": blocks.start, "stop": blocks.stop}
-    failing = {"lows": [part.start for part in ranges], "stops": [part.stop for part in ranges]}
+    failing = {"lows": [one.start for one in ranges], "stops": [one.stop for one in ranges]}
     count = sum(finding.count for finding in findings)
     with database.begin(engine) as connection:
         connection.execute(sa.text(_LOOKED), {"id": entry, "count": count, **bounds, **failing})
-        connection.execute(sa.text(_ROUND), {"chain": chain.name, **bounds})
+        if part.merged:
+            connection.execute(sa.text(_ROUND), {"chain": chain.name, **bounds})
 
 
 def share(engine: Engine, chain: Chain) -> list[BlockRange]:

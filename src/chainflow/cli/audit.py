@@ -37,22 +37,29 @@ _HIGHEST = 2**63 - 1
 def audit(
     given: Given, chain: str, low: int | None, stop: int | None, *, against_node: bool, repair: bool
 ) -> None:
-    """Recount, link and hash again what is stored of CHAIN.
+    """Recount, link and hash again what is stored of CHAIN, and name its gaps.
 
     Exit 1 if something is wrong and stays so; what is wrong is told by table and range.
     """
+    from chainflow import audit as audits
+    from chainflow.store import database, identity
+
     blocks = _range(low, stop)
     entry = given.chain(chain) if against_node or repair else given.registry().chain(chain)
     engine = given.engine()
-    findings = _looked(engine, entry, blocks, against_node=against_node)
+    with database.begin(engine) as connection:
+        identity.require(connection, entry)
+    stored, findings = _looked(engine, entry, blocks, against_node=against_node)
     if findings and repair:
         findings = _repaired(engine, entry, findings, against_node=against_node)
-    _tell_unlooked(engine, entry, blocks, against_node=against_node)
+    left_out = "" if against_node else audits.left_out(entry)
+    if left_out:
+        click.echo(f"{chain}: not hashed again: {left_out}")
     if findings:
         failing = sum(finding.count for finding in findings)
         hint = "" if repair else f"; `chainflow audit {chain} --repair` reads them again"
-        raise DamageFound(f"{chain}: {failing:,} rows fail{hint}")
-    click.echo(f"{chain}: what is stored is sound")
+        raise DamageFound(f"{chain}: {failing:,} rows or heights fail{hint}")
+    click.echo(f"{chain}: {'what is stored is sound' if stored else 'nothing is stored'}")
 
 
 def _range(low: int | None, stop: int | None) -> BlockRange | None:
@@ -68,14 +75,15 @@ def _range(low: int | None, stop: int | None) -> BlockRange | None:
 
 def _looked(
     engine: Engine, chain: Chain, blocks: BlockRange | None, *, against_node: bool
-) -> list[Finding]:
-    """What fails, told; also where the audit itself ends early."""
+) -> tuple[int, list[Finding]]:
+    """How many heights are stored, and what fails, told; also where the audit ends early."""
     from chainflow import audit as audits
     from chainflow import board, checks
     from chainflow.endpoints import connection_from_environment
 
     found: list[Finding] = []
-    with board.bar(chain.name, audits.merged(engine, chain, blocks)) as advance:
+    stored = audits.merged(engine, chain, blocks)
+    with board.bar(chain.name, stored) as advance:
         looks = audits.looks(
             engine,
             chain,
@@ -91,7 +99,7 @@ def _looked(
         finally:
             for line in audits.told(found):
                 click.echo(line)
-    return found
+    return stored, found
 
 
 def _repaired(
@@ -113,23 +121,3 @@ def _repaired(
         click.echo(f"still: {line}")
     click.echo("not all of it could be repaired" if left else "repaired")
     return left
-
-
-def _tell_unlooked(
-    engine: Engine, chain: Chain, blocks: BlockRange | None, *, against_node: bool
-) -> None:
-    """What no look covers: heights that are a run's to fill, and what no hash proves."""
-    from chainflow import audit as audits
-    from chainflow import heights
-
-    highest = heights.highest(engine, chain)
-    stop = 0 if highest is None else highest + 1
-    stop = min(stop, blocks.stop) if blocks else stop
-    for dataset, gaps in heights.gaps(engine, chain, stop, limit=10).items():
-        if gaps:
-            told = ", ".join(map(str, gaps))
-            click.echo(f"{chain.name}.{dataset}: not merged yet, so not looked at: {told}")
-    if not against_node:
-        left_out = audits.left_out(chain)
-        if left_out:
-            click.echo(f"{chain.name}: not hashed again: {left_out}")

@@ -48,9 +48,10 @@ class Given:
         """The store; an embedded one is brought up to date at once, for it is nobody else's."""
         from chainflow.store import database
 
-        named = self.database_url or os.environ.get("CHAINFLOW_DATABASE_URL")
+        variables = ("CHAINFLOW_DATABASE_URL", "AIRFLOW_CONN_CHAINFLOW_DB")
+        named = self.database_url or any(os.environ.get(name, "").strip() for name in variables)
         engine = database.engine(database.url(self.database_url))
-        if not named and "AIRFLOW_CONN_CHAINFLOW_DB" not in os.environ:
+        if not named:
             database.upgrade(engine)
         elif upgraded:
             database.require_current(engine)

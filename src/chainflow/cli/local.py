@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import click
@@ -9,11 +10,34 @@ import click
 from chainflow.cli.given import Given, pass_given
 
 
+def _finite(_: click.Context, __: click.Parameter, given: float) -> float:
+    """The number; nan is within any range to click."""
+    if not math.isfinite(given):
+        raise click.BadParameter(f"{given} is no number to multiply by.")
+    return given
+
+
+_speed = click.option(
+    "--speed",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(0.01, 10_000),
+    callback=_finite,
+    help="Times the real blocks per minute.",
+)
+
+
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8545, show_default=True, type=click.IntRange(0, 65535))
-@click.option("--speed", default=1.0, show_default=True, help="Times the real blocks per minute.")
-@click.option("--backlog", default=300, show_default=True, help="Heights each chain begins with.")
+@_speed
+@click.option(
+    "--backlog",
+    default=300,
+    show_default=True,
+    type=click.IntRange(1, 1_000_000),
+    help="Heights each chain begins with.",
+)
 @click.option(
     "--registry-out",
     type=click.Path(path_type=Path),
@@ -47,7 +71,7 @@ def devnet(
     "--home", default=".chainflow/demo", show_default=True, type=click.Path(path_type=Path)
 )
 @click.option("--once", is_flag=True, help="End when every chain is synced.")
-@click.option("--speed", default=1.0, show_default=True, help="Times the real blocks per minute.")
+@_speed
 @pass_given
 def demo(given: Given, *, home: Path, once: bool, speed: float) -> int:
     """Run everything on this machine: nodes, PostgreSQL, a real Airflow with our DAGs."""

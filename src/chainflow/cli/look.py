@@ -11,8 +11,9 @@ import click
 from chainflow.cli.given import Given, pass_given, tell_object
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
+    from rich.console import Console
     from sqlalchemy.engine import Engine
 
     from chainflow.lag import Lag
@@ -26,13 +27,15 @@ _REFRESH_SECONDS = 5.0
 @click.option("--watch", is_flag=True, help="Go on until Ctrl-C.")
 @pass_given
 def heights(given: Given, *, as_json: bool, watch: bool) -> None:
-    """Ask every node for its height and show the lag of every chain."""
-    from rich.live import Live
+    """Ask every node for its height and show the lag of every chain.
 
+    On a terminal each answer is shown as it comes, elsewhere all once they are there.
+    """
     from chainflow import board
 
     chains = given.registry().chains.values()
     engine = given.engine()
+    console = board.console()
     if as_json:
         while True:
             for line in board.lines(_polled(engine, chains)):
@@ -40,14 +43,10 @@ def heights(given: Given, *, as_json: bool, watch: bool) -> None:
             if not watch:
                 return
             time.sleep(_REFRESH_SECONDS)
-    console = board.console()
-    if not watch:
+    if watch or console.is_terminal:
+        _show_live(console, engine, chains, watch=watch)
+    else:
         console.print(board.render(_polled(engine, chains)))
-        return
-    with Live(console=console, auto_refresh=False) as live:
-        while True:
-            live.update(board.render(_polled(engine, chains)), refresh=True)
-            time.sleep(_REFRESH_SECONDS)
 
 
 @click.command()
@@ -116,10 +115,29 @@ def endpoints(given: Given, chain: str | None, *, as_json: bool) -> int:
     return 1 if surveys.useless(found) else 0
 
 
-def _polled(engine: Engine, chains: Collection[Chain]) -> list[Lag]:
-    """The lag of each chain just asked, in the registry's order."""
+def _polled(
+    engine: Engine, chains: Collection[Chain], on_kept: Callable[[], None] = lambda: None
+) -> list[Lag]:
+    """The lag of each chain just asked, in the registry's order; `on_kept` as `observe_all`'s."""
     from chainflow import lag, poll
     from chainflow.endpoints import connection_from_environment
 
-    poll.observe_all(engine, chains, connection_from_environment)
+    poll.observe_all(engine, chains, connection_from_environment, on_kept)
     return lag.rows(engine, chains)
+
+
+def _show_live(console: Console, engine: Engine, chains: Collection[Chain], *, watch: bool) -> None:
+    """The table, drawn again whenever an answer is in the store."""
+    from rich.live import Live
+
+    from chainflow import board, lag
+
+    with Live(console=console, auto_refresh=False) as live:
+
+        def show() -> None:
+            live.update(board.render(lag.rows(engine, chains)), refresh=True)
+
+        _polled(engine, chains, show)
+        while watch:
+            time.sleep(_REFRESH_SECONDS)
+            _polled(engine, chains, show)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, NoReturn
 
 from chainflow.errors import AnswerTooLarge, NodeUnavailable
@@ -31,17 +30,21 @@ class Bodies:
             AnswerTooLarge: It is larger than `Limits.body_bytes`, packed or unpacked.
             NodeUnavailable: It is cut short, or packed as nobody asked for.
         """
-        usual = self._limits.large_bytes
-        body = _Body(response, self._limits.body_bytes)
+        most = self._limits.body_bytes
+        usual = min(self._limits.large_bytes, most)
+        body = _Body(response, most)
         parts = response.content.iter_any()
         async for part in parts:
-            body.add(part)
+            body.add(part, usual)
             if body.size > usual:
                 break
-        async with self._large if body.size > usual else nullcontext():
+        if body.size <= usual:
+            return body.whole()
+        async with self._large:
+            body.add(b"", most)  # what of the last part is still packed
             async for part in parts:
-                body.add(part)
-        return body.whole()
+                body.add(part, most)
+            return body.whole()
 
 
 class _Body:
@@ -58,11 +61,15 @@ class _Body:
         if (response.content_length or 0) > most:
             self._refuse()
 
-    def add(self, part: bytes) -> None:
-        """Unpack one more part of it."""
+    def add(self, part: bytes, most: int) -> None:
+        """One more part of it, unpacked until the body is larger than `most`, which it is not yet.
+
+        What is left of the part stays packed until the next call.
+        """
         if self._gzip is not None:
+            packed = self._gzip.unconsumed_tail + part
             try:
-                part = self._gzip.decompress(part, self._most + 1 - self.size)
+                part = self._gzip.decompress(packed, most + 1 - self.size)
             except zlib.error:
                 raise NodeUnavailable("a body that is no gzip, and says it is") from None
         self._parts.append(part)

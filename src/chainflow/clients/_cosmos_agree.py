@@ -65,14 +65,16 @@ def check_results(block: Block, results: Results, height: int) -> None:
         raise MalformedAnswer(f"{given} results for {sent} transactions")
 
 
-def check_results_hash(found: bytes, above: RawBlock) -> None:
-    """Refuse results, whose hash is given, that the next block's header disproves.
+def check_below(block: RawBlock, above: RawBlock) -> None:
+    """Refuse a block, fetched with its results, that the next one's header disproves.
 
     Raises:
-        MalformedAnswer: They are not what the chain agreed upon.
+        MalformedAnswer: It is not what the chain agreed upon.
     """
-    said = above.payload.block.header.last_results_hash
-    _same("last_results_hash above", said, found, "hashes")
+    header = above.payload.block.header
+    if above.parent_hash != block.hash:
+        raise MalformedAnswer(f"its hash is {block.hash}, but the next names {above.parent_hash}")
+    _same("last_results_hash above", header.last_results_hash, block.payload.results_hash, "hashes")
 
 
 def _same(what: str, said: str, found: bytes, less: str) -> None:

@@ -36,8 +36,8 @@ class Span:
     """Heights read together, and what any endpoint has answered for them so far.
 
     `parent` is the hash that the first block must name, where it is known; `network` the id of the
-    chain, where the registry names it; `verify` as the registry has it; `hashes` are those of the
-    results of whole heights.
+    chain, where the registry names it; `verify` as the registry has it; `above` the block above the
+    last one, where that is known and must prove it.
     """
 
     blocks: BlockRange
@@ -45,9 +45,9 @@ class Span:
     network: str | None
     results: bool
     verify: Verify
+    above: RawBlock | None = None
     whole: dict[int, RawBlock] = field(default_factory=dict)
     kept: dict[Want, msgspec.Raw] = field(default_factory=dict)
-    hashes: dict[int, bytes] = field(default_factory=dict)
 
     def missing(self) -> list[int]:
         """Heights not yet whole."""
@@ -61,7 +61,6 @@ class Span:
         blocks = [self.whole[height] for height in self.blocks]
         self.whole.clear()
         self.kept.clear()
-        self.hashes.clear()
         return blocks
 
     def wanted(self, height: int) -> list[Want]:
@@ -123,39 +122,40 @@ def _whole(span: Span, height: int) -> RawBlock:
         raise NotYet("no block in the answer")
     agree.check_block(answer, block, height, span.network, span.verify)
     results = wire.decode_results(answers[1]) if span.results else None
+    results_hash = None
     if results is not None:
         agree.check_results(block, results, height)
-        span.hashes[height] = hashes.results_hash(results.txs_results or ())
+        results_hash = hashes.results_hash(results.txs_results or ())
     seconds, nanoseconds = hashes.instant(block.header.time)
     return RawBlock(
         height=height,
         hash=answer.block_id.hash.upper(),
         parent_hash=block.header.last_block_id.hash.upper(),
         time_ms=seconds * 1000 + nanoseconds // 10**6,
-        payload=payload(answer.block_id, block, results),
+        payload=payload(answer.block_id, block, results, results_hash),
         size=sum(map(len, answers)),
     )
 
 
 def _disprove(span: Span) -> list[Trouble]:
-    """Forget neighbours that do not link, and results that the header above disproves."""
+    """Forget neighbours that do not link, and a last block that the one above it disproves."""
     troubles: list[Trouble] = []
     parent = span.parent
-    proving = span.results and span.verify == "roots"
     for height in span.blocks:
-        block, below = span.whole.get(height), span.whole.get(height - 1)
+        block = span.whole.get(height)
         if block is not None and parent is not None and block.parent_hash != parent:
             text = f"its parent is {block.parent_hash}, but block {height - 1} is {parent}"
             troubles.append(((_BLOCK, height), _at(height, MalformedAnswer(text))))
             span.forget(height)
             span.forget(height - 1)
-        elif block is not None and below is not None and proving:
-            try:
-                agree.check_results_hash(span.hashes[height - 1], block)
-            except MalformedAnswer as error:
-                troubles.append(((_RESULTS, height - 1), _at(height - 1, error)))
-                span.forget(height - 1)
         parent = block.hash if block is not None else None
+    height = span.blocks.last
+    if span.above is not None and height in span.whole:
+        try:
+            agree.check_below(span.whole[height], span.above)
+        except MalformedAnswer as error:
+            troubles.append(((_RESULTS, height), _at(height, error)))
+            span.forget(height)
     return troubles
 
 

@@ -14,7 +14,7 @@ from chainflow.clients._jsonrpc import Call, Whole
 from chainflow.errors import MalformedAnswer, NotYet, Unsupported, WorkError
 from chainflow.types import BlockRange, RawBlock
 from chainflow.wire import evm as wire
-from chainflow.wire.evm_columns import payload, told
+from chainflow.wire.evm_columns import has_unknown, payload, told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,7 +88,7 @@ async def fill(span: Span, node: Node) -> list[RawBlock]:
         troubles += await _ask(node, span, _receipt_calls(span, blocks))
     for height, block in blocks.items():
         try:
-            if (found := _receipts(node, span, height, block)) is not None:
+            if (found := _receipts(span, height, block)) is not None:
                 span.whole[height] = await _whole(node, span, height, block, *found)
         except WorkError as error:
             span.forget(height)
@@ -141,9 +141,7 @@ def _block_of(kept: _Kept) -> wire.Block:
     raise MalformedAnswer("a list in answer to a question for a block")
 
 
-def _receipts(
-    node: Node, span: Span, height: int, block: wire.Block
-) -> tuple[list[wire.Receipt], int] | None:
+def _receipts(span: Span, height: int, block: wire.Block) -> tuple[list[wire.Receipt], int] | None:
     """A block's receipts and the bytes they came in; None while one is missing."""
     if not span.receipts:
         return [], 0
@@ -158,10 +156,7 @@ def _receipts(
         if len(found) < len(rows):
             return None
         raw = b"[%b]" % b",".join(found)
-    receipts = _decoded_receipts(raw, height)
-    if any(receipt.extra for receipt in receipts):
-        node.lacks.add(_PLAIN_ANSWERS)
-    return receipts, len(raw)
+    return _decoded_receipts(raw, height), len(raw)
 
 
 async def _whole(
@@ -174,6 +169,8 @@ async def _whole(
         said = told(block, receipts)
         if span.receipts:
             agree.check_receipts(block, receipts, said, height, system_logs=span.system_logs)
+        if has_unknown(block, said):
+            node.lacks.add(_PLAIN_ANSWERS)
         _prove(node, span, height, block, receipts, said)
         time_ms = wire.quantity(block.timestamp) * 1000
     except MalformedAnswer as error:

@@ -309,7 +309,9 @@ class Nodes:
             node.met = True
 
     def _failed(self, ask: _Ask[_T], node: Node, error: WorkError, began: float) -> None:
-        loud = isinstance(error, WrongChain) and node.dismissed is None
+        # Where no other is left, this is the error that is raised: it is told once.
+        others = any(other.dismissed is None for other in self._nodes if other is not node)
+        loud = isinstance(error, WrongChain) and node.dismissed is None and others
         node.went_wrong(error, began)
         ask.note(node, error)
         self._tell(ask, node, error, logging.ERROR if loud else logging.INFO)

@@ -95,6 +95,7 @@ class Node:
 
     def went_wrong(self, error: WorkError, began: float) -> None:
         """Count a failure of work begun at `began` (loop time); ask for less where that helps."""
+        _forget_frames(error)
         if isinstance(error, WrongChain):
             self.dismissed = error
         if isinstance(error, RateLimited) and self._told_to_be_quiet(error):
@@ -248,6 +249,17 @@ def _below(url: str, path: str, query: Mapping[str, str]) -> str:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
+
+
+def _forget_frames(error: BaseException) -> None:
+    """Let go of where an error and its causes came from, for the answer itself is held there.
+
+    What an endpoint failed with is kept as long as it is asked, by every question.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        cause.__traceback__ = None
+        cause = cause.__cause__ or cause.__context__
 
 
 def _secrets(endpoint: Endpoint) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from chainflow import __version__
+from chainflow.clients._sui_store import ARCHIVAL_SERVICE
 from chainflow.errors import (
     AnswerTooLarge,
     HeightPruned,
@@ -54,6 +55,8 @@ _ERRORS: dict[grpc.StatusCode, type[WorkError]] = {
     grpc.StatusCode.PERMISSION_DENIED: RequestRefused,
     grpc.StatusCode.UNAUTHENTICATED: RequestRefused,
 }
+# How a node answers for what it has dropped: the checkpoint, or objects of one that it has.
+_LACKING = frozenset({grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INTERNAL})
 # How gRPC itself refuses an answer beyond the receive limit, under the code of a rate limit.
 _TOO_LARGE = "message larger than max"
 
@@ -87,62 +90,74 @@ class Ledger:
 
     async def head(self) -> int:
         """The newest checkpoint that the node has executed."""
-        return int(_told(await self._info(), "checkpoint_height"))
+        info = await self._info()
+        if not info.HasField("checkpoint_height"):
+            raise MalformedAnswer("GetServiceInfo does not say checkpoint_height")
+        return int(info.checkpoint_height)
 
     async def lowest(self) -> int:
         """The lowest checkpoint of which the node has the objects, too."""
         info = await self._info()
         return int(max(info.lowest_available_checkpoint, info.lowest_available_checkpoint_objects))
 
-    async def chain_id(self) -> str:
-        """The digest of checkpoint 0."""
-        return str(_told(await self._info(), "chain_id"))
+    async def chain_id(self) -> str | None:
+        """The digest of checkpoint 0; None where the node does not tell it."""
+        return str((await self._info()).chain_id) or None
 
     async def checkpoint(self, height: int, *, objects: bool) -> tuple[Any, int]:
         """A checkpoint's message, and how many bytes were sent for it.
 
         Raises:
             NotYet: The node does not have it yet.
-            HeightPruned: The node has dropped it.
+            HeightPruned: The node has dropped it, or the objects that are wished for.
         """
         parts = (*_PARTS, _OBJECTS) if objects else _PARTS
         request = messages.GetCheckpointRequest(
             sequence_number=height, read_mask=messages.FieldMask(paths=parts)
         )
         try:
-            body = await self._call("GetCheckpoint", request)
-        except NotYet as error:
-            raise await self._missing(height, error) from None
+            body = await self._send("GetCheckpoint", request)
+        except grpc.aio.AioRpcError as refused:
+            error = self._error("GetCheckpoint", refused)
+            if refused.code() in _LACKING:
+                error = await self.pruned(height, objects=objects) or error
+            raise error from None
         answer = _parsed(messages.GetCheckpointResponse, body)
         if not answer.HasField("checkpoint"):
             raise MalformedAnswer("GetCheckpoint answered without a checkpoint")
         return answer.checkpoint, len(body)
 
-    async def _missing(self, height: int, error: NotYet) -> NotYet | HeightPruned:
-        lowest = await self.lowest()
-        if height >= lowest:
-            return error
-        return HeightPruned(
-            f"the lowest checkpoint that the node has is {lowest}; older ones are at an archival "
-            "service (the same gRPC, another host)"
-        )
+    async def pruned(self, height: int, *, objects: bool) -> HeightPruned | None:
+        """Why the node has not, or no longer, what is wished of a checkpoint; None if it should.
+
+        A node drops objects before checkpoints.
+        """
+        info = await self._info()
+        lowest = {"that the node has": info.lowest_available_checkpoint}
+        if objects:
+            lowest["of which the node has the objects"] = info.lowest_available_checkpoint_objects
+        for what, first in lowest.items():
+            if height < first:
+                text = f"the lowest checkpoint {what} is {first}; older ones are at"
+                return HeightPruned(f"{text} {ARCHIVAL_SERVICE}")
+        return None
 
     async def _info(self) -> Any:  # noqa: ANN401 - a message class made at run time
-        body = await self._call("GetServiceInfo", messages.GetServiceInfoRequest())
+        try:
+            body = await self._send("GetServiceInfo", messages.GetServiceInfoRequest())
+        except grpc.aio.AioRpcError as refused:
+            raise self._error("GetServiceInfo", refused) from None
         return _parsed(messages.GetServiceInfoResponse, body)
 
-    async def _call(self, method: str, request: Any) -> bytes:  # noqa: ANN401 - a message
+    async def _send(self, method: str, request: Any) -> bytes:  # noqa: ANN401 - a message
         headers = [(name.lower(), text) for name, text in self.endpoint.headers.items()]
         ask = self.channel.unary_unary(_SERVICE + method)
         async with self.node.slot():
-            try:
-                answer: bytes = await ask(
-                    request.SerializeToString(),
-                    timeout=self.node.limits.request_seconds,
-                    metadata=headers,
-                )
-            except grpc.aio.AioRpcError as error:
-                raise self._error(method, error) from None
+            answer: bytes = await ask(
+                request.SerializeToString(),
+                timeout=self.node.limits.request_seconds,
+                metadata=headers,
+            )
         return answer
 
     def _error(self, method: str, error: grpc.aio.AioRpcError) -> WorkError:
@@ -151,12 +166,6 @@ class Ledger:
         if _TOO_LARGE in details:
             return AnswerTooLarge(text)
         return _ERRORS.get(error.code(), NodeUnavailable)(text)
-
-
-def _told(info: Any, field: str) -> Any:  # noqa: ANN401 - a message, and a field of it
-    if not info.HasField(field):
-        raise MalformedAnswer(f"GetServiceInfo does not say {field}")
-    return getattr(info, field)
 
 
 def _parsed(kind: Any, body: bytes) -> Any:  # noqa: ANN401 - messages

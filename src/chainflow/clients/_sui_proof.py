@@ -30,23 +30,30 @@ def check(checkpoint: Checkpoint, height: int, *, objects: bool) -> None:
     """
     if checkpoint.summary.sequence_number != height:
         raise MalformedAnswer(f"checkpoint {checkpoint.summary.sequence_number} came instead")
-    _same("contents", checkpoint.contents_digest, checkpoint.summary.contents_digest)
+    if checkpoint.contents_digest != checkpoint.summary.contents_digest:
+        committed = checkpoint.summary.contents_digest
+        raise _unlike("contents", checkpoint.contents_digest, committed)
     listed, came = len(checkpoint.contents), len(checkpoint.transactions)
     if listed != came:
         raise MalformedAnswer(f"the contents list {listed} transactions, but {came} came")
     for i, (executed, (transaction, effects)) in enumerate(
         zip(checkpoint.transactions, checkpoint.contents, strict=True)
     ):
-        _same(f"transaction {i}", executed.digest, transaction)
-        _same(f"effects of transaction {i}", executed.effects_digest, effects)
-        _transaction(executed, i)
+        # What it is called is put together only where it is needed: this is asked very often.
+        if executed.digest != transaction:
+            raise _unlike(f"transaction {i}", executed.digest, transaction)
+        if executed.effects_digest != effects:
+            raise _unlike(f"effects of transaction {i}", executed.effects_digest, effects)
+        _effects(executed, i)
     if objects:
         _objects(checkpoint)
 
 
-def _transaction(executed: Executed, index: int) -> None:
+def _effects(executed: Executed, index: int) -> None:
     effects = executed.effects
-    _same(f"transaction {index} in its effects", effects.transaction_digest, executed.digest)
+    if effects.transaction_digest != executed.digest:
+        what = f"transaction {index} in its effects"
+        raise _unlike(what, effects.transaction_digest, executed.digest)
     if executed.events_digest != effects.events_digest:
         said = effects.events_digest
         raise MalformedAnswer(
@@ -73,11 +80,10 @@ def _objects(checkpoint: Checkpoint) -> None:
             )
 
 
-def _same(what: str, came: bytes, committed: bytes) -> None:
-    if came != committed:
-        raise MalformedAnswer(
-            f"{what}: expected digest {_text(committed)}, got bytes of digest {_text(came)}"
-        )
+def _unlike(what: str, came: bytes, committed: bytes) -> MalformedAnswer:
+    return MalformedAnswer(
+        f"{what}: expected digest {_text(committed)}, got bytes of digest {_text(came)}"
+    )
 
 
 def _text(digest: bytes | None) -> str:

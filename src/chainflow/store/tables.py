@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from chainflow import lookup
 from chainflow.errors import TerminalError
-from chainflow.store import database, indexes, views
+from chainflow.store import database, identity, indexes, views
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,14 +30,17 @@ TYPES = {
 def ensure(engine: Engine, chain: Chain, datasets: Sequence[Dataset]) -> None:
     """Create what is missing: schemas, the family's tables, the chain's partitions, new columns.
 
+    A partition that somebody detached is attached again.
     The views over all families span the tables of a new one at once. Safe to repeat and to run many
     times at once; locks nothing when all is there.
 
     Raises:
         TerminalError: A table has a column the dataset lacks, or one of another type, or lacks a
             required one; the message names both.
+        NameTaken: What is merged under the chain's name is another chain's.
     """
     with database.begin(engine) as connection:
+        identity.require(connection, chain)
         if all(_complete(connection, chain, dataset) for dataset in datasets):
             return
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('chainflow.tables'))"))
@@ -64,6 +67,21 @@ def columns(connection: Connection, schema: str, table: str) -> dict[str, str]:
     return {name: kind for name, kind in found}  # noqa: C416 - rows are not pairs to mypy
 
 
+def attached(connection: Connection, chain: Chain, dataset: Dataset) -> bool:
+    """Whether the chain's table is a partition of the family's."""
+    found: bool = connection.execute(
+        sa.text(
+            "SELECT EXISTS (SELECT FROM pg_inherits"
+            " WHERE inhrelid = to_regclass(:table) AND inhparent = to_regclass(:parent))"
+        ),
+        {
+            "table": database.quoted(chain.name, dataset.name),
+            "parent": database.quoted(lookup.schema(dataset.family), dataset.name),
+        },
+    ).scalar_one()
+    return found
+
+
 def definition(column: Column) -> str:
     """A column as it stands in CREATE TABLE."""
     return f"{database.quoted(column.name)} {TYPES[column.type]}"
@@ -72,7 +90,7 @@ def definition(column: Column) -> str:
 def _complete(connection: Connection, chain: Chain, dataset: Dataset) -> bool:
     found = columns(connection, chain.name, dataset.name)
     wanted = {"chain": "text"} | {c.name: _kind(c) for c in dataset.columns}
-    return found == wanted
+    return found == wanted and attached(connection, chain, dataset)
 
 
 def _kind(column: Column) -> str:
@@ -118,16 +136,22 @@ def _new(dataset: Dataset, found: dict[str, str]) -> list[Column]:
 
 
 def _partition(connection: Connection, chain: Chain, dataset: Dataset) -> None:
-    if columns(connection, chain.name, dataset.name):
+    if attached(connection, chain, dataset):
         return
+    found = columns(connection, chain.name, dataset.name)
     parent = database.quoted(lookup.schema(dataset.family), dataset.name)
     table = database.quoted(chain.name, dataset.name)
     name = database.literal(chain.name)
     # Attached, not created as a partition: that would wait for every reader of the family's table.
-    for statement in (
+    statements = [
         f"CREATE TABLE {table} (LIKE {parent} INCLUDING ALL)",
         f"ALTER TABLE {table} ALTER COLUMN chain SET DEFAULT {name}",
-        f"ALTER TABLE {parent} ATTACH PARTITION {table} FOR VALUES IN ({name})",
-    ):
+    ]
+    if found:  # somebody detached it, and it may lack columns that the others got since
+        new = (column for column in dataset.columns if column.name not in found)
+        statements = [f"ALTER TABLE {table} ADD COLUMN {definition(column)}" for column in new]
+    attach = f"ALTER TABLE {parent} ATTACH PARTITION {table} FOR VALUES IN ({name})"
+    for statement in (*statements, attach):
         connection.execute(sa.text(statement))
-    indexes.make(connection, chain, dataset)
+    if not found:
+        indexes.make(connection, chain, dataset)

@@ -5,7 +5,7 @@ from __future__ import annotations
 _ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _VALUES = {letter: value for value, letter in enumerate(_ALPHABET)}
 # Two letters at a time: half the divisions of a long number.
-_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
+PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 
 
 def encode(raw: bytes) -> str:
@@ -14,7 +14,7 @@ def encode(raw: bytes) -> str:
     parts = []
     while rest:
         rest, pair = divmod(rest, 58 * 58)
-        parts.append(_PAIRS[pair])
+        parts.append(PAIRS[pair])
     text = "".join(reversed(parts)).lstrip("1")
     return "1" * (len(raw) - len(raw.lstrip(b"\0"))) + text
 

@@ -6,17 +6,49 @@ sui-types/src/effects/object_change.rs.
 
 from __future__ import annotations
 
+import re
+from struct import Struct
+
 import msgspec
 
 from chainflow.errors import MalformedAnswer
-from chainflow.wire._sui_bcs import Reader
-from chainflow.wire._sui_status import Status, status
+from chainflow.wire._sui_bcs import (
+    Reader,
+    finish,
+    hexadecimal,
+    identifier,
+    length,
+    struct_end,
+    struct_text,
+    type_end,
+    type_text,
+)
+from chainflow.wire._sui_status import SUCCESS, Status, status
 
+_ADDRESS_BYTES = 32
 _OBJECT_REF_BYTES = 32 + 8 + 33
 _DIGEST_WITH_LENGTH = 33
 _GAS_BYTES = 4 * 8
 _EPOCH_BYTES = 8
 _BALANCE_PREFIX = f"0x{2:064x}::balance::Balance<"
+_PAID = Struct("<QQQQQ")
+_SUCCEEDED = b"\x01\x00"  # version 2, and no error
+# What stands most often is of a few fixed forms, which a pattern reads in one call.
+_OWNER = rb"(?:[\x00\x01].{32}|\x02.{8}|\x03|\x04.{8}.{32})"
+_ID_OPERATION = rb"[\x00-\x02]"
+# Epoch and gas, the transaction, the place of the gas object, the events; in version 2.
+_BEGINNING = re.compile(rb"(.{40})\x20(.{32})(?:\x00|\x01.{4})(?:\x00|\x01\x20(.{32}))", re.DOTALL)
+# An object that was there or not, and then was written, is gone, or is a package: 1 is the digest
+# of what was taken, 2 of what was written, 3 is there for a package.
+_BEFORE = rb".{32}(?:\x00|\x01.{8}\x20(.{32})" + _OWNER + rb")"
+_CHANGE = re.compile(
+    _BEFORE + rb"(?:\x01\x20(.{32})" + _OWNER + rb"|\x00|(\x02.{8}\x20.{32}))" + _ID_OPERATION,
+    re.DOTALL,
+)
+# A write to an accumulator: 1 as above, 2 is whose. Its type follows, then whether it takes away
+# (1), and how much (2).
+_ACCUMULATOR = re.compile(_BEFORE + rb"\x03(.{32})", re.DOTALL)
+_AMOUNT = re.compile(rb"([\x00\x01])\x00(.{8})" + _ID_OPERATION, re.DOTALL)
 
 
 class Gas(msgspec.Struct, frozen=True, gc=False):
@@ -69,13 +101,23 @@ def decode(bcs: bytes, transaction_digest: bytes) -> Effects:
     Raises:
         MalformedAnswer: The bytes are no effects.
     """
+    if bcs.startswith(_SUCCEEDED):
+        return _second(bcs, len(_SUCCEEDED), SUCCESS)
     reader = Reader(bcs)
     version = reader.length()
     if version == 0:
         return _first(reader)
-    if version == 1:
-        return _second(reader, transaction_digest)
-    raise MalformedAnswer(f"effects of version {version + 1}, which this release does not know")
+    if version != 1:
+        raise MalformedAnswer(f"effects of version {version + 1}, which this release does not know")
+
+    def where() -> int:
+        found = reader.find(b"\x20" + transaction_digest)
+        if found < 0:
+            raise MalformedAnswer("the effects do not name their transaction")
+        return found - _GAS_BYTES - _EPOCH_BYTES
+
+    ended = status(reader, where)
+    return _second(bcs, reader.at, ended)
 
 
 def events(bcs: bytes) -> list[Event]:
@@ -84,19 +126,34 @@ def events(bcs: bytes) -> list[Event]:
     Raises:
         MalformedAnswer: The bytes are no events.
     """
-    reader = Reader(bcs)
-    found = [
-        Event(
-            package_id=reader.address(),
-            module=reader.text(),
-            sender=reader.address(),
-            event_type=reader.struct_tag(),
-            contents=reader.octets(),
-        )
-        for _ in range(reader.length())
-    ]
-    reader.finish()
+    found = []
+    try:
+        count, at = length(bcs, 0)
+        for _ in range(count):
+            event, at = _event(bcs, at)
+            found.append(event)
+    except IndexError:
+        raise MalformedAnswer(f"BCS ends at byte {len(bcs)}, within an event") from None
+    finish(bcs, at)
     return found
+
+
+def _event(bcs: bytes, at: int) -> tuple[Event, int]:
+    """The event that stands at a place, and the place after it."""
+    module = at + _ADDRESS_BYTES
+    size, name = length(bcs, module)
+    sender = name + size
+    kind = sender + _ADDRESS_BYTES
+    contents = struct_end(bcs, kind)
+    size, fields = length(bcs, contents)
+    event = Event(
+        package_id=hexadecimal(bcs[at:module]),
+        module=identifier(bcs[name:sender]),
+        sender=hexadecimal(bcs[sender:kind]),
+        event_type=struct_text(bcs[kind:contents]),
+        contents=bcs[fields : fields + size],
+    )
+    return event, fields + size
 
 
 def _first(reader: Reader) -> Effects:
@@ -131,87 +188,88 @@ def _first(reader: Reader) -> Effects:
     )
 
 
-def _second(reader: Reader, transaction_digest: bytes) -> Effects:
-    def where() -> int:
-        found = reader.find(b"\x20" + transaction_digest)
-        if found < 0:
-            raise MalformedAnswer("the effects do not name their transaction")
-        return found - _GAS_BYTES - _EPOCH_BYTES
-
-    ended = status(reader, where)
-    epoch = reader.u64()
-    paid = gas(reader)
-    transaction = reader.digest()
-    if reader.option():  # index of the gas object
-        reader.skip(4)
-    events_digest = reader.optional_digest()
-    _skip(reader, _DIGEST_WITH_LENGTH)  # dependencies
-    effects = Effects(
-        status=ended,
-        epoch=epoch,
-        gas=paid,
-        transaction_digest=transaction,
-        events_digest=events_digest,
-        lamport_version=reader.u64(),
-        took=[],
-        took_versions=[],
-        wrote=[],
-        accumulated=[],
-    )
-    for _ in range(reader.length()):
-        _change(reader, effects)
+def _second(bcs: bytes, at: int, ended: Status) -> Effects:
+    """Effects of version 2; what follows their status stands at a place."""
+    beginning = _BEGINNING.match(bcs, at)
+    if not beginning:
+        raise MalformedAnswer(f"byte {at}: expected gas, a transaction and events")
+    paid, transaction, events_digest = beginning.groups()
+    epoch, computation, storage, rebate, kept = _PAID.unpack(paid)
+    try:
+        dependencies, at = length(bcs, beginning.end())
+        at += dependencies * _DIGEST_WITH_LENGTH
+        effects = Effects(
+            status=ended,
+            epoch=epoch,
+            gas=Gas(computation, storage, rebate, kept),
+            transaction_digest=transaction,
+            events_digest=events_digest,
+            lamport_version=int.from_bytes(bcs[at : at + 8], "little"),
+            took=[],
+            took_versions=[],
+            wrote=[],
+            accumulated=[],
+        )
+        _changes(bcs, at + 8, effects)
+    except IndexError:
+        raise MalformedAnswer(f"BCS ends at byte {len(bcs)}, within effects") from None
     # What follows says nothing of what was changed, and grows new variants; the digest covers it.
     return effects
 
 
-def _change(reader: Reader, effects: Effects) -> None:
-    """One object's change, added to the effects."""
-    reader.skip(32)
-    before = _before(reader)
-    after = reader.length()
-    if after == 1:
-        effects.wrote.append(reader.digest())
-        owner(reader)
-    elif after == 2:
-        # A package; the one it replaces is no coin either.
-        reader.skip(8 + _DIGEST_WITH_LENGTH)
-        before = None
-    elif after == 3:
-        _accumulate(reader, effects)
-    elif after:
-        raise MalformedAnswer(f"an object was left in state {after}, unknown to this release")
+def _changes(bcs: bytes, at: int, effects: Effects) -> None:
+    """What stands at a place of how objects were changed, added to the effects."""
+    count, at = length(bcs, at)
+    for _ in range(count):
+        change = _CHANGE.match(bcs, at)
+        if not change:
+            at = _accumulate(bcs, at, effects)
+            continue
+        at = change.end()
+        before, after, package = change.groups()
+        if after is not None:
+            effects.wrote.append(after)
+        # The package that one replaces is no coin either.
+        if before is not None and package is None:
+            effects.took.append(before)
+
+
+def _accumulate(bcs: bytes, at: int, effects: Effects) -> int:
+    """Add a write to an accumulator to the effects, if it is money; the place after the write."""
+    write = _ACCUMULATOR.match(bcs, at)
+    if not write:
+        raise MalformedAnswer(f"byte {at}: an object was left in a state unknown to this release")
+    before, holder = write.groups()
     if before is not None:
         effects.took.append(before)
-    if reader.length() > 2:
-        raise MalformedAnswer(f"byte {reader.at}: no operation on an id")
+    kind_at = write.end()
+    kind_end = type_end(bcs, kind_at)
+    added = _AMOUNT.match(bcs, kind_end)
+    if not added:
+        return _no_amount(Reader(bcs, kind_end))
+    kind = type_text(bcs[kind_at:kind_end])
+    if kind.startswith(_BALANCE_PREFIX):
+        split, raw = added.groups()
+        amount = int.from_bytes(raw, "little")
+        coin = kind[len(_BALANCE_PREFIX) : -1]
+        owner = hexadecimal(holder)
+        effects.accumulated.append((owner, coin, -amount if split == b"\x01" else amount))
+    return added.end()
 
 
-def _before(reader: Reader) -> bytes | None:
-    """The digest of an object before the transaction; None if there was none."""
-    if not reader.option():
-        return None
-    reader.skip(8)
-    digest = reader.digest()
-    owner(reader)
-    return digest
-
-
-def _accumulate(reader: Reader, effects: Effects) -> None:
-    """A write to an accumulator; those of type `0x2::balance::Balance<T>` are money."""
-    owner, kind = reader.address(), reader.type_tag()
-    split = reader.option()
+def _no_amount(reader: Reader) -> int:
+    """The place after an operation on an accumulator that is no money, whatever its type."""
+    reader.option()  # whether it takes away
     form = reader.length()
-    if form == 0:
-        amount = reader.u64()
-        if kind.startswith(_BALANCE_PREFIX):
-            coin = kind[len(_BALANCE_PREFIX) : -1]
-            effects.accumulated.append((owner, coin, -amount if split else amount))
-    elif form == 1:
+    if form == 1:
         reader.skip(16)
     elif form == 2:
         _skip(reader, 8 + _DIGEST_WITH_LENGTH)
     else:
         raise MalformedAnswer(f"an accumulator holds a value {form}, unknown to this release")
+    if reader.length() > 2:
+        raise MalformedAnswer(f"byte {reader.at}: no operation on an id")
+    return reader.at
 
 
 def _written(reader: Reader) -> list[bytes]:

@@ -6,17 +6,28 @@ sui-types/src/base_types.rs (`MoveObjectType_`).
 
 from __future__ import annotations
 
+from functools import lru_cache
+from struct import Struct
+
 import msgspec
 
 from chainflow.errors import MalformedAnswer
-from chainflow.wire._sui_bcs import Reader
+from chainflow.wire._sui_bcs import Reader, hexadecimal, type_text
 from chainflow.wire._sui_effects import owner
 
 SUI = f"0x{2:064x}::sui::SUI"
 _MOVE, _PACKAGE = 0, 1
 _OTHER, _GAS_COIN, _STAKED, _COIN, _GAS_BALANCE, _BALANCE = range(6)
+_COINS = (_GAS_COIN, _COIN)
 # A coin is its id and its balance.
 _COIN_BYTES = 32 + 8
+# How nearly every coin ends, after its type: public transfer and version; the size of its contents,
+# the balance among them; an owner of the kinds 0 and 1, which are an address; the digest of the
+# transaction before, with its size, and the rebate.
+_TAIL = Struct("<9x B 32x Q B 32s B 32x 8x")
+_OWNED = (0, 1)
+_DIGEST_BYTES = 32
+_KEPT_TYPES = 4_096
 
 
 class Coin(msgspec.Struct, frozen=True, gc=False):
@@ -33,11 +44,37 @@ def coin(bcs: bytes) -> Coin | None:
     Raises:
         MalformedAnswer: The bytes are no object.
     """
+    if len(bcs) <= _TAIL.size:
+        return _any_coin(bcs)
+    if bcs[0] != _MOVE or bcs[1] not in _COINS:
+        return None
+    size, balance, kind, holder, digest = _TAIL.unpack_from(bcs, len(bcs) - _TAIL.size)
+    if size == _COIN_BYTES and kind in _OWNED and digest == _DIGEST_BYTES:
+        # Where all before the tail is a type, the tail is what stands after the type.
+        coin_type = _coin_type(bcs[: -_TAIL.size])
+        if coin_type:
+            return Coin(hexadecimal(holder), coin_type, balance)
+    return _any_coin(bcs)
+
+
+@lru_cache(_KEPT_TYPES)
+def _coin_type(head: bytes) -> str | None:
+    """The coin's type where a head says it and nothing else."""
+    if head[1] == _GAS_COIN:
+        return SUI if len(head) == len(b"\x00\x01") else None
+    try:
+        return type_text(head[2:])
+    except MalformedAnswer:
+        return None
+
+
+def _any_coin(bcs: bytes) -> Coin | None:
+    """As `coin`, whoever owns it: read from its beginning."""
     reader = Reader(bcs)
     if reader.length() != _MOVE:
         return None
     kind = reader.length()
-    if kind not in (_GAS_COIN, _COIN):
+    if kind not in _COINS:
         return None
     coin_type = SUI if kind == _GAS_COIN else reader.type_tag()
     reader.skip(1 + 8)  # public transfer, version

@@ -104,6 +104,9 @@ class Status(msgspec.Struct, frozen=True, gc=False):
     command: int | None = None
 
 
+SUCCESS = Status(success=True)
+
+
 class _UnknownError(Exception):
     """A variant that is newer than these tables; its size cannot be told."""
 
@@ -122,7 +125,7 @@ def status(reader: Reader, end: Callable[[], int]) -> Status:
     """
     flag = reader.length()
     if flag == 0:
-        return Status(success=True)
+        return SUCCESS
     if flag != 1:
         raise MalformedAnswer(f"expected an execution status, got variant {flag}")
     began = reader.at

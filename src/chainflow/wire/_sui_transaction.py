@@ -6,17 +6,33 @@ expirations after `epoch`: sui-types/src/transaction.rs.
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from chainflow.errors import MalformedAnswer
-from chainflow.wire._sui_bcs import Reader, hexadecimal
+from chainflow.wire._sui_bcs import (
+    Reader,
+    finish,
+    function_text,
+    hexadecimal,
+    length,
+    octets_end,
+    type_end,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    # From bytes and the place of something in them to the place after it, which may lie after the
+    # end: what is read last, or `finish`, finds that out.
+    Step = Callable[[bytes, int], int]
+
+_ADDRESS_BYTES = 32
 _OBJECT_REF_BYTES = 32 + 8 + 33
+# Who pays, the price, the budget.
+_GAS = Struct("<32sQQ")
 _KINDS = (
     "ProgrammableTransaction",
     "ChangeEpoch",
@@ -30,6 +46,7 @@ _KINDS = (
     "ConsensusCommitPrologueV4",
     "ProgrammableSystemTransaction",
 )
+_PROGRAMMABLE = b"\x00\x00"  # version 1, the first kind
 # How every system transaction ends, whatever its kind: sent by 0x0, paid with no coin.
 _SYSTEM_TAIL = b"".join(
     (
@@ -62,151 +79,158 @@ def decode(bcs: bytes) -> Transaction:
     Raises:
         MalformedAnswer: The bytes are no transaction, or one of a form unknown to this release.
     """
+    if bcs.startswith(_PROGRAMMABLE):
+        try:
+            return _programmable(bcs, len(_PROGRAMMABLE))
+        except IndexError:
+            raise MalformedAnswer(f"BCS ends at byte {len(bcs)}, within a transaction") from None
     reader = Reader(bcs)
     version = reader.length()
     if version:
         raise MalformedAnswer(f"a transaction of version {version + 1}, unknown to this release")
     kind = reader.length()
-    if kind == 0:
-        return _programmable(reader)
     if not bcs.endswith(_SYSTEM_TAIL):
         raise MalformedAnswer(f"a transaction of kind {kind} that the system did not send")
     name = _KINDS[kind] if kind < len(_KINDS) else f"Unknown{kind}"
     return Transaction(name, _NOBODY, _NOBODY, 1, 0, None, [])
 
 
-def _programmable(reader: Reader) -> Transaction:
-    for _ in range(reader.length()):
-        _one_of(_INPUTS, reader, "an input")
-    calls: list[str] = []
-    count = reader.length()
+def _programmable(bcs: bytes, at: int) -> Transaction:
+    count, at = length(bcs, at)
     for _ in range(count):
-        call = _one_of(_COMMANDS, reader, "a command")
-        if call is not None:
-            calls.append(call)
-    sender = reader.address()
-    reader.skip(reader.length() * _OBJECT_REF_BYTES)
-    found = Transaction(
+        at = _INPUTS[bcs[at]](bcs, at + 1)
+    calls: list[str] = []
+    count, at = length(bcs, at)
+    for _ in range(count):
+        command, at = bcs[at], at + 1
+        if command == _CALL:
+            name, at = at, _name_end(bcs, at)
+            calls.append(function_text(bcs[name:at]))
+        at = _COMMANDS[command](bcs, at)
+    sender_end = at + _ADDRESS_BYTES
+    coins, at = length(bcs, sender_end)
+    gas = at + coins * _OBJECT_REF_BYTES
+    expiration = gas + _GAS.size
+    finish(bcs, _EXPIRATIONS[bcs[expiration]](bcs, expiration + 1))
+    gas_owner, gas_price, gas_budget = _GAS.unpack_from(bcs, gas)
+    return Transaction(
         kind=_KINDS[0],
-        sender=sender,
-        gas_owner=reader.address(),
-        gas_price=reader.u64(),
-        gas_budget=reader.u64(),
+        sender=hexadecimal(bcs[sender_end - _ADDRESS_BYTES : sender_end]),
+        gas_owner=hexadecimal(gas_owner),
+        gas_price=gas_price,
+        gas_budget=gas_budget,
         command_count=count,
         move_calls=calls,
     )
-    _one_of(_EXPIRATIONS, reader, "an expiration")
-    reader.finish()
-    return found
 
 
-def _one_of(
-    forms: tuple[Callable[[Reader], str | None], ...], reader: Reader, what: str
-) -> str | None:
-    form = reader.length()
-    if form >= len(forms):
-        raise MalformedAnswer(f"{what} of form {form}, which this release does not know")
-    return forms[form](reader)
+def _unknown(bcs: bytes, at: int) -> int:
+    raise MalformedAnswer(f"byte {at}: form {bcs[at - 1]}, which this release does not know")
 
 
-def _nothing(_: Reader) -> None:
-    pass
+def _forms(*known: Step) -> tuple[Step, ...]:
+    """What steps over each form of something, by the byte that tells the form."""
+    return known + (_unknown,) * (256 - len(known))
 
 
-def _octets(reader: Reader) -> None:
-    reader.skip(reader.length())
+def _over(size: int) -> Step:
+    return lambda _, at: at + size
 
 
-def _object(reader: Reader) -> None:
-    form = reader.length()
-    if form == 1:
-        reader.skip(32 + 8 + 1)  # shared: id, initial version, mutability
-    elif form in (0, 2):
-        reader.skip(_OBJECT_REF_BYTES)
-    else:
-        raise MalformedAnswer(f"an object input of form {form}, which this release does not know")
+def _object(bcs: bytes, at: int) -> int:
+    return _OBJECTS[bcs[at]](bcs, at + 1)
 
 
-def _withdrawal(reader: Reader) -> None:
+def _withdrawal(bcs: bytes, at: int) -> int:
     """Funds of an address: at most so much of such a balance, of the sender or another."""
-    reservation = reader.length()
-    reader.skip(8)
-    if reservation or reader.length():
+    balance = at + 1 + 8
+    if bcs[at] or bcs[balance]:
         raise MalformedAnswer("a withdrawal of a form that this release does not know")
-    reader.type_tag()
-    source = reader.length()
-    if source == 2:
-        reader.skip(32 + 32)
-    elif source > 2:
-        raise MalformedAnswer(f"a withdrawal from {source}, which this release does not know")
+    source = type_end(bcs, balance + 1)
+    return _SOURCES[bcs[source]](bcs, source + 1)
 
 
-def _argument(reader: Reader) -> None:
-    kind = reader.length()
-    if kind > 3:
-        raise MalformedAnswer(f"an argument of kind {kind}, which this release does not know")
-    reader.skip((0, 2, 2, 4)[kind])
+def _argument(bcs: bytes, at: int) -> int:
+    size = _ARGUMENT_BYTES.get(bcs[at])
+    return at + size if size else _unknown(bcs, at + 1)
 
 
-def _arguments(reader: Reader) -> None:
-    for _ in range(reader.length()):
-        _argument(reader)
+def _arguments(bcs: bytes, at: int) -> int:
+    count, at = length(bcs, at)
+    try:
+        for _ in range(count):
+            at += _ARGUMENT_BYTES[bcs[at]]
+    except KeyError:
+        return _unknown(bcs, at + 1)
+    return at
 
 
-def _call(reader: Reader) -> str:
-    name = f"{reader.address()}::{reader.text()}::{reader.text()}"
-    for _ in range(reader.length()):
-        reader.type_tag()
-    _arguments(reader)
-    return name
+def _name_end(bcs: bytes, at: int) -> int:
+    """Over the package, module and name of a function."""
+    return octets_end(bcs, octets_end(bcs, at + _ADDRESS_BYTES))
 
 
-def _transfer(reader: Reader) -> None:
-    _arguments(reader)
-    _argument(reader)
+def _call(bcs: bytes, at: int) -> int:
+    """What follows the name of a function."""
+    count, at = length(bcs, at)
+    for _ in range(count):
+        at = type_end(bcs, at)
+    return _arguments(bcs, at)
 
 
-def _split_or_merge(reader: Reader) -> None:
-    _argument(reader)
-    _arguments(reader)
+def _transfer(bcs: bytes, at: int) -> int:
+    return _argument(bcs, _arguments(bcs, at))
 
 
-def _publish(reader: Reader) -> None:
-    for _ in range(reader.length()):
-        _octets(reader)
-    reader.skip(reader.length() * 32)
+def _split_or_merge(bcs: bytes, at: int) -> int:
+    return _arguments(bcs, _argument(bcs, at))
 
 
-def _vector(reader: Reader) -> None:
-    if reader.option():
-        reader.type_tag()
-    _arguments(reader)
+def _publish(bcs: bytes, at: int) -> int:
+    count, at = length(bcs, at)
+    for _ in range(count):
+        at = octets_end(bcs, at)
+    count, at = length(bcs, at)
+    return at + count * _ADDRESS_BYTES
 
 
-def _upgrade(reader: Reader) -> None:
-    _publish(reader)
-    reader.skip(32)
-    _argument(reader)
+def _vector(bcs: bytes, at: int) -> int:
+    return _arguments(bcs, _TYPES[bcs[at]](bcs, at + 1))
 
 
-def _window(reader: Reader) -> None:
+def _upgrade(bcs: bytes, at: int) -> int:
+    return _argument(bcs, _publish(bcs, at) + _ADDRESS_BYTES)
+
+
+def _window(bcs: bytes, at: int) -> int:
     """A validity by epochs, times, chain and nonce."""
+    reader = Reader(bcs, at)
     for _ in range(4):
         if reader.option():
             reader.skip(8)
     reader.digest()
     reader.skip(4)
+    return reader.at
 
 
-def _proposed_window(reader: Reader) -> None:
-    _window(reader)
+def _proposed_window(bcs: bytes, at: int) -> int:
+    reader = Reader(bcs, _window(bcs, at))
     if reader.option():
         reader.skip(8)
         reader.skip(reader.length() * 4)
+    return reader.at
 
 
-_INPUTS: tuple[Callable[[Reader], str | None], ...] = (_octets, _object, _withdrawal)
-_COMMANDS: tuple[Callable[[Reader], str | None], ...] = (
+_CALL = 0
+_NOTHING = _over(0)
+_TYPES = _forms(_NOTHING, type_end)
+# By form, with the byte that tells it: the gas coin, an input, a result, a part of a result.
+_ARGUMENT_BYTES = {0: 1, 1: 3, 2: 3, 3: 5}
+# Owned, shared (id, initial version, mutability), receiving.
+_OBJECTS = _forms(_over(_OBJECT_REF_BYTES), _over(32 + 8 + 1), _over(_OBJECT_REF_BYTES))
+_SOURCES = _forms(_NOTHING, _NOTHING, _over(32 + 32))
+_INPUTS = _forms(octets_end, _object, _withdrawal)
+_COMMANDS = _forms(
     _call,
     _transfer,
     _split_or_merge,
@@ -215,9 +239,4 @@ _COMMANDS: tuple[Callable[[Reader], str | None], ...] = (
     _vector,
     _upgrade,
 )
-_EXPIRATIONS: tuple[Callable[[Reader], str | None], ...] = (
-    _nothing,
-    lambda reader: reader.skip(8),
-    _window,
-    _proposed_window,
-)
+_EXPIRATIONS = _forms(_NOTHING, _over(8), _window, _proposed_window)

@@ -6,7 +6,7 @@ live while their block is proven; what waits to become a table is columns.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -46,15 +46,19 @@ class Payload:
         block: The block.
         results: Without their events; None where nobody needs them.
         events: A row each, in the order they happened; None where `results` is.
+        results_hash: What the next header must call `last_results_hash`; None where it is unknown.
     """
 
     block_id: BlockId
     block: Block
     results: Results | None
     events: pa.RecordBatch | None
+    results_hash: bytes | None = field(default=None, compare=False)
 
 
-def payload(block_id: BlockId, block: Block, results: Results | None) -> Payload:
+def payload(
+    block_id: BlockId, block: Block, results: Results | None, results_hash: bytes | None = None
+) -> Payload:
     """A block and its results, whose events are taken out."""
     if results is None:
         return Payload(block_id, block, None, None)
@@ -67,7 +71,7 @@ def payload(block_id: BlockId, block: Block, results: Results | None) -> Payload
     for told in (*block_events, *(result.events for result in results.txs_results or ())):
         if told:
             told.clear()
-    return Payload(block_id, block, results, events)
+    return Payload(block_id, block, results, events, results_hash)
 
 
 def _events(results: Results) -> pa.RecordBatch:

@@ -84,6 +84,12 @@ def told(block: Block, receipts: Sequence[Receipt]) -> Told:
     )
 
 
+def has_unknown(block: Block, said: Told) -> bool:
+    """Whether the node says something that no struct names."""
+    parts = (said.transactions["extra"], said.receipts["extra"], said.logs["extra"])
+    return block.extra is not None or any(part.count(None) < len(part) for part in parts)
+
+
 def payload(block: Block, receipts: Sequence[Receipt], said: Told | None = None) -> Payload:
     """A block and its receipts; `said` is what they tell, where that is at hand.
 

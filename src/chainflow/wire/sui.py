@@ -11,7 +11,8 @@ which fields the store has: sui-core's data_ingestion_handler.rs.
 
 from __future__ import annotations
 
-from typing import Any
+from struct import Struct
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from google.protobuf.message import DecodeError
@@ -22,10 +23,13 @@ from chainflow.wire import _sui_effects as sui_effects
 from chainflow.wire import _sui_messages as messages
 from chainflow.wire import _sui_objects as sui_objects
 from chainflow.wire import _sui_transaction as sui_transaction
-from chainflow.wire._sui_bcs import Reader, digest, hexadecimal
+from chainflow.wire._sui_bcs import DIGEST_BYTES, Reader, digest, digests, hexadecimal
 from chainflow.wire._sui_effects import Effects, Event, Gas
-from chainflow.wire._sui_objects import Coin
+from chainflow.wire._sui_objects import Coin, coin
 from chainflow.wire._sui_transaction import Transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = [
     "COMMITMENTS",
@@ -49,6 +53,9 @@ __all__ = [
 NO_DIGEST = bytes(32)
 # What a summary commits to beside its contents, by its place in the enum.
 COMMITMENTS = ("ECMHLiveObjectSetDigest", "CheckpointArtifactsDigest")
+
+# A transaction's digest and its effects', each with its length.
+_PAIR = Struct("<B32sB32s")
 
 
 class Summary(msgspec.Struct, frozen=True, gc=False):
@@ -115,13 +122,14 @@ def decode(said: Any) -> Checkpoint:  # noqa: ANN401 - see `message`
     """
     summary_bcs = _bcs(said.summary, "summary")
     contents_bcs = _bcs(said.contents, "contents")
+    objects = [one.bcs.value for one in said.objects.objects]
     checkpoint = Checkpoint(
         digest=digest(b"CheckpointSummary", summary_bcs),
         summary=_summary(summary_bcs),
         contents_digest=digest(b"CheckpointContents", contents_bcs),
         contents=_contents(contents_bcs),
-        transactions=[_executed(one, i) for i, one in enumerate(said.transactions)],
-        objects={digest(b"Object", o.bcs.value): o.bcs.value for o in said.objects.objects},
+        transactions=_transactions(said.transactions),
+        objects=dict(zip(digests(b"Object", objects), objects, strict=True)),
     )
     _agree("sequence_number", said, checkpoint.summary.sequence_number)
     _agree("digest", said, base58.encode(checkpoint.digest))
@@ -137,11 +145,6 @@ def summary_digest(said: Any) -> str:  # noqa: ANN401 - see `message`
     return base58.encode(digest(b"CheckpointSummary", _bcs(said.summary, "summary")))
 
 
-def coin(bcs: bytes) -> Coin | None:
-    """The coin that an object is; None if it is none, or nobody's own."""
-    return sui_objects.coin(bcs)
-
-
 def by_version(checkpoint: Checkpoint) -> dict[tuple[bytes, int], bytes]:
     """The checkpoint's objects by id and version: version 1 of effects names them so."""
     if not any(one.effects.took_versions for one in checkpoint.transactions):
@@ -155,30 +158,36 @@ def _agree(field: str, said: Any, held: object) -> None:  # noqa: ANN401 - see `
         raise MalformedAnswer(f"{field} is {getattr(said, field)!r}, but its BCS says {held!r}")
 
 
-def _bcs(part: Any, what: str) -> bytes:  # noqa: ANN401 - see `message`
+def _bcs(part: Any, what: str, index: int | None = None) -> bytes:  # noqa: ANN401 - see `message`
     found: bytes = part.bcs.value
     if not found:
-        raise MalformedAnswer(f"no BCS of the {what}")
+        raise MalformedAnswer(f"no BCS of the {what}{'' if index is None else f' {index}'}")
     return found
 
 
-def _executed(said: Any, index: int) -> Executed:  # noqa: ANN401 - see `message`
-    transaction_bcs = _bcs(said.transaction, f"transaction {index}")
-    effects_bcs = _bcs(said.effects, f"effects of transaction {index}")
-    events_bcs: bytes = said.events.bcs.value
-    own = digest(b"TransactionData", transaction_bcs)
+def _transactions(said: Sequence[Any]) -> list[Executed]:
+    sent = [_bcs(one.transaction, "transaction", i) for i, one in enumerate(said)]
+    done = [_bcs(one.effects, "effects of transaction", i) for i, one in enumerate(said)]
+    emitted = [one.events.bcs.value for one in said]
+    named = digests(b"TransactionData", sent)
+    parts = zip(named, sent, digests(b"TransactionEffects", done), done, emitted, strict=True)
+    found = []
     try:
-        return Executed(
-            digest=own,
-            effects_digest=digest(b"TransactionEffects", effects_bcs),
-            events_digest=digest(b"TransactionEvents", events_bcs) if events_bcs else None,
-            transaction=sui_transaction.decode(transaction_bcs),
-            effects=sui_effects.decode(effects_bcs, own),
-            events=sui_effects.events(events_bcs) if events_bcs else [],
-        )
+        for own, transaction, effects_digest, effects, events in parts:
+            executed = Executed(
+                digest=own,
+                effects_digest=effects_digest,
+                events_digest=digest(b"TransactionEvents", events) if events else None,
+                transaction=sui_transaction.decode(transaction),
+                effects=sui_effects.decode(effects, own),
+                events=sui_effects.events(events) if events else [],
+            )
+            found.append(executed)
     except MalformedAnswer as error:
-        text = f"transaction {index} ({base58.encode(own)}): {error}"
+        index = len(found)
+        text = f"transaction {index} ({base58.encode(named[index])}): {error}"
         raise MalformedAnswer(text) from error
+    return found
 
 
 def _summary(bcs: bytes) -> Summary:
@@ -227,7 +236,7 @@ def _contents(bcs: bytes) -> list[tuple[bytes, bytes]]:
     reader = Reader(bcs)
     version = reader.length()
     if version == 0:
-        return [(reader.digest(), reader.digest()) for _ in range(reader.length())]
+        return _pairs(reader.take(reader.length() * _PAIR.size))
     if version != 1:
         raise MalformedAnswer(f"contents of version {version + 1}, unknown to this release")
     found = []
@@ -237,4 +246,13 @@ def _contents(bcs: bytes) -> list[tuple[bytes, bytes]]:
             reader.octets()
             if reader.option():  # the version of an alias
                 reader.skip(8)
+    return found
+
+
+def _pairs(bcs: bytes) -> list[tuple[bytes, bytes]]:
+    found = []
+    for transaction_bytes, transaction, effects_bytes, effects in _PAIR.iter_unpack(bcs):
+        if transaction_bytes != DIGEST_BYTES or effects_bytes != DIGEST_BYTES:
+            raise MalformedAnswer(f"the contents' digests are not of {DIGEST_BYTES} bytes")
+        found.append((transaction, effects))
     return found

@@ -9,6 +9,7 @@ Source: circlefin/noble-cctp (proto/circle/cctp/v1/events.proto, x/cctp/keeper).
 
 from __future__ import annotations
 
+import re
 from base64 import b64decode
 from typing import TYPE_CHECKING, Any, cast
 
@@ -24,6 +25,8 @@ from chainflow.types import Dataset
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    Said = Mapping[str | None, str]
+
     from chainflow.datasets._cctp import Event
     from chainflow.datasets.cosmos._rows import Attribute
     from chainflow.types import RawBlock
@@ -31,6 +34,11 @@ if TYPE_CHECKING:
 MODULE = "circle.cctp.v1"
 # A burn names its token by keccak-256 of the denomination.
 _DENOMS = {"487039debedbf32d260137b0a6f66b90962bec777250910d253781de326a716d": "uusdc"}
+
+# What is zero or empty may be left out.
+_ABSENT: Said = {"destination_domain": "0", "source_domain": "0", "destination_caller": "null"}
+_DIGITS = re.compile(r"[0-9]{1,78}", flags=re.ASCII)
+_value = msgspec.json.Decoder(str | int | None)
 
 KEY = ("height", "log_index")
 COLUMNS = _cctp.columns("height", KEY)
@@ -58,7 +66,7 @@ def derive(events: pa.Table) -> pa.Table:
         transaction=lambda row: (heights[row], transactions[row]),
         read=lambda row: _event(row, kinds[row], attributes[row]),
         # The module's next release may say it otherwise.
-        strange=(ValueError, KeyError, TypeError, OverflowError),
+        strange=(ValueError, KeyError),
     )
     found = known.rename_columns(
         ["log_index" if name == "event_index" else name for name in known.column_names]
@@ -68,60 +76,84 @@ def derive(events: pa.Table) -> pa.Table:
 
 
 def _event(row: int, kind: str, attributes: Sequence[Attribute]) -> Event | None:
-    return _EVENTS[kind](row, {a.key: msgspec.json.decode(a.value) for a in attributes if a.value})
+    return _EVENTS[kind](row, {**_ABSENT, **{a.key: a.value for a in attributes if a.value}})
 
 
-def _burn(row: int, said: Mapping[str | None, Any]) -> Event:
-    caller = b64decode(said.get("destination_caller") or "")
+def _burn(row: int, said: Said) -> Event:
+    caller = _bytes(said, "destination_caller")
+    token = _text(said, "burn_token")
     return _cctp.burn(
         row,
         1,
-        amount=int(said["amount"]),
-        recipient=b64decode(said["mint_recipient"]),
+        amount=_number(said, "amount", 256),
+        recipient=_bytes(said, "mint_recipient"),
         said={
             "address": MODULE,
-            "token_address": _DENOMS.get(said["burn_token"], str(said["burn_token"])),
-            "from_address": str(said["depositor"]),
-            "message_nonce": str(int(said["nonce"])),
-            "destination_domain": int(said.get("destination_domain", 0)),
-            "message_recipient": _hex(b64decode(said["destination_token_messenger"])),
+            "token_address": _DENOMS.get(token, token),
+            "from_address": _text(said, "depositor"),
+            "message_nonce": str(_number(said, "nonce", 64)),
+            "destination_domain": _number(said, "destination_domain", 32),
+            "message_recipient": _hex(_bytes(said, "destination_token_messenger")),
             "destination_caller": _hex(caller) if any(caller) else None,
         },
     )
 
 
-def _mint(row: int, said: Mapping[str | None, Any]) -> Event:
+def _mint(row: int, said: Said) -> Event:
     return _cctp.mint(
         row,
         1,
-        amount=int(said["amount"]),
+        amount=_number(said, "amount", 256),
         fee=None,
         recipient=None,
-        said={"address": MODULE, "token_address": str(said["mint_token"])},
+        said={"address": MODULE, "token_address": _text(said, "mint_token")},
     )
 
 
-def _sent(row: int, said: Mapping[str | None, Any]) -> Event | None:
-    return _cctp.sent(row, MODULE, b64decode(said["message"]))
+def _sent(row: int, said: Said) -> Event | None:
+    return _cctp.sent(row, MODULE, _bytes(said, "message"))
 
 
-def _received(row: int, said: Mapping[str | None, Any]) -> Event | None:
+def _received(row: int, said: Said) -> Event | None:
     return _cctp.received(
         row,
         MODULE,
-        message_body=b64decode(said["message_body"]),
-        source_domain=int(said.get("source_domain", 0)),
-        sender=b64decode(said["sender"]),
-        nonce=int(said["nonce"]),
-        caller=str(said["caller"]),
+        message_body=_bytes(said, "message_body"),
+        source_domain=_number(said, "source_domain", 32),
+        sender=_bytes(said, "sender"),
+        nonce=_number(said, "nonce", 64),
+        caller=_text(said, "caller"),
     )
+
+
+# What each of these raises, KeyError or ValueError, makes the event none of the protocol's.
+def _number(said: Said, name: str, bits: int) -> int:
+    """A number of at most so many bits: JSON's own, or in a text where it may be wide."""
+    value = str(_value.decode(said[name]))
+    if _DIGITS.fullmatch(value) and int(value) < 2**bits:
+        return int(value)
+    raise ValueError(f"{name} is no number of {bits} bits")
+
+
+def _text(said: Said, name: str) -> str:
+    value = _value.decode(said[name])
+    if isinstance(value, str) and "\0" not in value:
+        return value
+    raise ValueError(f"{name} is no text that a column holds")
+
+
+def _bytes(said: Said, name: str) -> bytes:
+    value = _value.decode(said[name])
+    if isinstance(value, int):
+        raise ValueError(f"{name} is a number")  # noqa: TRY004 - as any other that is no bytes
+    return b64decode(value or "")
 
 
 def _hex(raw: bytes) -> str:
     return "0x" + raw.hex()
 
 
-_EVENTS: dict[str, Callable[[int, Mapping[str | None, Any]], Event | None]] = {
+_EVENTS: dict[str, Callable[[int, Said], Event | None]] = {
     f"{MODULE}.DepositForBurn": _burn,
     f"{MODULE}.MintAndWithdraw": _mint,
     f"{MODULE}.MessageSent": _sent,

@@ -2,39 +2,60 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from chainflow.datasets._rows import Rows, rows
+import pyarrow as pa
+
+from chainflow.datasets._rows import Rows, owned, rows
+from chainflow.datasets.sui._digests import digests
 from chainflow.errors import MalformedAnswer
 from chainflow.wire import _base58 as base58
 from chainflow.wire import sui as wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Mapping, Sequence
 
+    from chainflow.datasets._columns import Values
     from chainflow.types import RawBlock
-    from chainflow.wire.sui import Checkpoint, Event, Executed
+    from chainflow.wire.sui import Checkpoint, Effects, Event, Executed
 
-    ByVersion = dict[tuple[bytes, int], bytes]
+    ByVersion = Mapping[tuple[bytes, int], bytes]
 
+K = TypeVar("K")
 T = TypeVar("T")
 
-
-class Placed(NamedTuple):
-    """The transaction that something belongs to, and its place there."""
-
-    transaction_hash: str
-    transaction_index: int
-    place: int
+# An owner and a coin type, and how much the owner has more of it, or less.
+Change = tuple[tuple[str, str], int]
 
 
-class Change(NamedTuple):
-    """How much of a coin type an owner has more, or less, by a transaction."""
+@dataclass(frozen=True, slots=True)
+class Parts(Generic[T]):
+    """What transactions hold many of; `places[i]` is the position of item i's transaction."""
 
-    owner: str
-    coin_type: str
-    amount: int
+    sent: Rows[Executed]
+    counts: Sequence[int]
+    rows: Rows[T]
+    places: Sequence[int]
+
+    def columns(self, index: str) -> dict[str, Values]:
+        """Whose each item is, and its index within the transaction, under that name."""
+        places = pa.array(self.places, pa.int64())
+        inside = chain.from_iterable(map(range, self.counts))
+        return {
+            "transaction_hash": hashes(self.sent.items).take(places),
+            "transaction_index": indexes(self.sent.blocks).take(places),
+            index: pa.array(inside, pa.int64()),
+        }
+
+    def whose(self, positions: Sequence[int]) -> dict[str, Values]:
+        """As `columns` without an index, of few of the items."""
+        places = [self.places[i] for i in positions]
+        return {
+            "transaction_hash": hashes([self.sent.items[i] for i in places]),
+            "transaction_index": indexes(self.sent.blocks).take(pa.array(places, pa.int64())),
+        }
 
 
 def transactions(blocks: Sequence[RawBlock]) -> Rows[Executed]:
@@ -42,81 +63,79 @@ def transactions(blocks: Sequence[RawBlock]) -> Rows[Executed]:
     return rows(blocks, lambda block: block.payload.transactions)
 
 
-def indexes(blocks: Sequence[RawBlock]) -> list[int]:
+def hashes(sent: Sequence[Executed]) -> pa.Array[Any]:
+    """The digest of each transaction."""
+    return digests([executed.digest for executed in sent])
+
+
+def indexes(blocks: Sequence[RawBlock]) -> pa.Array[Any]:
     """The place of every transaction in its checkpoint."""
-    return [i for block in blocks for i in range(len(block.payload.transactions))]
+    counts = (len(block.payload.transactions) for block in blocks)
+    return pa.array(chain.from_iterable(map(range, counts)), pa.int64())
 
 
-def events(blocks: Sequence[RawBlock]) -> tuple[Rows[Event], list[Placed]]:
+def events(blocks: Sequence[RawBlock]) -> Parts[Event]:
     """Every event of the checkpoints."""
-    return _placed(blocks, lambda _: lambda executed: executed.events)
+    sent = transactions(blocks)
+    return _parts(sent, [executed.events for executed in sent.items])
 
 
-def changes(blocks: Sequence[RawBlock]) -> tuple[Rows[Change], list[Placed]]:
+def changes(blocks: Sequence[RawBlock]) -> Parts[Change]:
     """Every change of a balance, those of a transaction by owner and coin type.
 
     Raises:
         MalformedAnswer: An object is missing, or cannot be read.
     """
-    return _placed(blocks, _changes_of)
+    sent = transactions(blocks)
+    return _parts(sent, [part for block in blocks for part in _changes_of(block)])
 
 
-def _placed(
-    blocks: Sequence[RawBlock], items: Callable[[RawBlock], Callable[[Executed], Sequence[T]]]
-) -> tuple[Rows[T], list[Placed]]:
-    """What `items` finds in each transaction of each block, and where it stands."""
-    places: list[Placed] = []
-
-    def found(block: RawBlock) -> list[T]:
-        of_transaction = items(block)
-        own: list[T] = []
-        for i, executed in enumerate(block.payload.transactions):
-            part = of_transaction(executed)
-            if part:
-                own += part
-                name = base58.encode(executed.digest)
-                places.extend(Placed(name, i, place) for place in range(len(part)))
-        return own
-
-    return rows(blocks, found), places
+def _parts(sent: Rows[Executed], parts: Sequence[Sequence[T]]) -> Parts[T]:
+    counts = [len(part) for part in parts]
+    places = owned(counts)
+    items = list(chain.from_iterable(parts))
+    return Parts(sent, counts, Rows(sent.blocks, items, [sent.owners[i] for i in places]), places)
 
 
-def _changes_of(block: RawBlock) -> Callable[[Executed], list[Change]]:
+def _changes_of(block: RawBlock) -> list[list[Change]]:
+    """The changes of each transaction of a checkpoint."""
     checkpoint: Checkpoint = block.payload
     by_version = wire.by_version(checkpoint)
-
-    def of_transaction(executed: Executed) -> list[Change]:
-        try:
-            return _changes(executed, checkpoint.objects, by_version)
-        except (MalformedAnswer, KeyError) as error:
-            why = "an object is missing" if isinstance(error, KeyError) else error
-            raise MalformedAnswer(
-                f"height {block.height}: transaction {base58.encode(executed.digest)}: {why}"
-            ) from error
-
-    return of_transaction
+    found: list[list[Change]] = []
+    try:
+        for executed in checkpoint.transactions:
+            found.append(_changes(executed.effects, checkpoint.objects, by_version))
+    except (MalformedAnswer, KeyError) as error:
+        why = "an object is missing" if isinstance(error, KeyError) else error
+        name = base58.encode(checkpoint.transactions[len(found)].digest)
+        raise MalformedAnswer(f"height {block.height}: transaction {name}: {why}") from error
+    return found
 
 
 def _changes(
-    executed: Executed, objects: dict[bytes, bytes], by_version: ByVersion
+    effects: Effects, objects: Mapping[bytes, bytes], by_version: ByVersion
 ) -> list[Change]:
     """What is written less what was taken, by owner and coin type, coins and address balances.
 
     Source: sui-types/src/balance_change.rs, derive_balance_changes.
     """
-    effects = executed.effects
-    balances: Counter[tuple[str, str]] = Counter()
-    taken = [objects[digest] for digest in effects.took]
-    taken += [by_version[key] for key in effects.took_versions]
-    _add(balances, taken, -1)
-    _add(balances, (objects[digest] for digest in effects.wrote), 1)
+    balances: dict[tuple[str, str], int] = {}
+    _add(balances, -1, objects, effects.took)
+    if effects.took_versions:
+        _add(balances, -1, by_version, effects.took_versions)
+    _add(balances, 1, objects, effects.wrote)
     for owner, coin_type, amount in effects.accumulated:
-        balances[owner, coin_type] += amount
-    return [Change(*key, amount) for key, amount in sorted(balances.items()) if amount]
+        key = owner, coin_type
+        balances[key] = balances.get(key, 0) + amount
+    return sorted([change for change in balances.items() if change[1]])
 
 
-def _add(balances: Counter[tuple[str, str]], objects: Iterable[bytes], sign: int) -> None:
-    for bcs in objects:
-        coin = wire.coin(bcs)
+def _add(
+    balances: dict[tuple[str, str], int], sign: int, objects: Mapping[K, bytes], keys: Sequence[K]
+) -> None:
+    """Add what coins among some objects hold, or take it away."""
+    for key in keys:
+        coin = wire.coin(objects[key])
         if coin is not None:
-            balances[coin.owner, coin.coin_type] += sign * coin.balance
+            whose = coin.owner, coin.coin_type
+            balances[whose] = balances.get(whose, 0) + sign * coin.balance

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -10,17 +11,17 @@ import pyarrow.compute as pc
 
 from chainflow.datasets import _columns
 from chainflow.datasets._place import Place, json_text
-from chainflow.wire import _base58 as base58
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from chainflow.datasets._columns import Values
+    from chainflow.datasets._columns import Field, Values
     from chainflow.datasets._place import Readers
     from chainflow.datasets._rows import Rows
     from chainflow.types import Column
 
 HEIGHT = "checkpoint"
+_JSON = msgspec.json.Encoder()
 _TOP = 2**63 - 1
 _READERS: Readers = {"text": lambda _, texts: texts, "jsonb": json_text}
 
@@ -44,20 +45,36 @@ def table(
     return _columns.table(dataset, columns, rows, {**values, **finished}, _READERS)
 
 
-def digests(values: Iterable[bytes | None]) -> list[str | None]:
-    """Digests as base58."""
-    return [None if value is None else base58.encode(value) for value in values]
+def read(fields: Iterable[Field], items: Sequence[Any]) -> dict[str, Sequence[Any]]:
+    """The fields of every item, by column; computed ones are left to the dataset.
+
+    A struct that many fields are in is looked up once.
+    """
+    found: dict[str, Sequence[Any]] = {"": items}
+
+    def of(path: str) -> Sequence[Any]:
+        if path not in found:
+            outer, _, name = path.rpartition(".")
+            found[path] = list(map(attrgetter(name), of(outer)))
+        return found[path]
+
+    return {field.column.name: of(field.attribute) for field in fields if field.attribute}
 
 
-def json_texts(values: Iterable[object]) -> list[str | None]:
+def json_texts(values: Sequence[object]) -> list[str | None]:
     """Values as JSON; None stays no value."""
-    return [None if value is None else msgspec.json.encode(value).decode() for value in values]
+    there = [value for value in values if value is not None]
+    # A line each: one call for all, and no line break is left in any.
+    lines = iter(_JSON.encode_lines(there).decode().split("\n"))
+    return [None if value is None else next(lines) for value in values]
 
 
 def _bigint(place: Place, values: Values) -> pa.Array[Any]:
     numbers = pa.array(values, pa.uint64())
-    texts: Any = numbers.cast(pa.string())
-    place.demand(pc.less_equal(numbers, pa.scalar(_TOP, pa.uint64())), "a number of 63 bits", texts)
+    fine = pc.less_equal(numbers, pa.scalar(_TOP, pa.uint64()))
+    if not pc.all(fine).as_py():
+        texts: Any = numbers.cast(pa.string())
+        place.demand(fine, "a number of 63 bits", texts)
     return numbers.cast(pa.int64())
 
 

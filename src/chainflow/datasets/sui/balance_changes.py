@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from chainflow.datasets._columns import columns, computed, field, read
+from chainflow.datasets._columns import columns, computed
 from chainflow.datasets.sui._rows import changes
 from chainflow.datasets.sui._table import HEIGHT, table
 from chainflow.types import Dataset
@@ -27,8 +27,8 @@ _FIELDS = (
     computed("transaction_hash", "text", required=True),
     computed("transaction_index", "bigint", required=True),
     computed("change_index", "bigint", required=True),
-    field("owner", "text", required=True),
-    field("coin_type", "text", required=True),
+    computed("owner", "text", required=True),
+    computed("coin_type", "text", required=True),
     computed("amount", "numeric", required=True),
 )
 COLUMNS = columns(HEIGHT, _FIELDS)
@@ -42,16 +42,15 @@ def decode(blocks: Sequence[RawBlock]) -> pa.Table:
     Raises:
         MalformedAnswer: An object that a transaction took or wrote is missing or cannot be read.
     """
-    found, places = changes(blocks)
-    amounts = [str(change.amount) for change in found.items]
+    found = changes(blocks)
+    items = found.rows.items
     values: dict[str, Values] = {
-        **read(_FIELDS, found.items),
-        "transaction_hash": [place.transaction_hash for place in places],
-        "transaction_index": [place.transaction_index for place in places],
-        "change_index": [place.place for place in places],
-        "amount": pa.array(amounts, pa.string()),
+        **found.columns("change_index"),
+        "owner": [owner for (owner, _), _ in items],
+        "coin_type": [coin_type for (_, coin_type), _ in items],
+        "amount": pa.array([str(amount) for _, amount in items], pa.string()),
     }
-    return table("balance_changes", COLUMNS, found, values)
+    return table("balance_changes", COLUMNS, found.rows, values)
 
 
 DATASET = Dataset(

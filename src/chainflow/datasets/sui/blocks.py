@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from chainflow.datasets._columns import columns, computed, field, read
+from chainflow.datasets._columns import columns, computed, field
 from chainflow.datasets._rows import rows
-from chainflow.datasets.sui._table import HEIGHT, digests, json_texts, table
+from chainflow.datasets.sui._digests import digests
+from chainflow.datasets.sui._table import HEIGHT, json_texts, read, table
 from chainflow.types import Dataset
 
 if TYPE_CHECKING:
@@ -54,9 +55,9 @@ def decode(blocks: Sequence[RawBlock]) -> pa.Table:
         "parent_hash": pa.array([block.parent_hash for block in blocks], pa.string()),
         "transaction_count": [len(c.transactions) for c in checkpoints],
         "event_count": [sum(len(t.events) for t in c.transactions) for c in checkpoints],
-        "contents_digest": digests(c.contents_digest for c in checkpoints),
-        "commitments": json_texts(summary.commitments for summary in found.items),
-        "end_of_epoch": json_texts(summary.end_of_epoch for summary in found.items),
+        "contents_digest": digests([c.contents_digest for c in checkpoints]),
+        "commitments": json_texts([summary.commitments for summary in found.items]),
+        "end_of_epoch": json_texts([summary.end_of_epoch for summary in found.items]),
     }
     return table("blocks", COLUMNS, found, values)
 

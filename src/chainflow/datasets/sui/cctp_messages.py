@@ -36,23 +36,23 @@ COLUMNS = _cctp.columns(HEIGHT, KEY)
 
 def decode(blocks: Sequence[RawBlock]) -> pa.Table:
     """The burns and mints of each checkpoint; `log_index` counts events through the checkpoint."""
-    found, places = events(blocks)
+    found = events(blocks)
+    items, owners = found.rows.items, found.rows.owners
     made = pairs(
-        [row for row, one in enumerate(found.items) if _name(one) in _EVENTS],
-        transaction=lambda row: (found.owners[row], places[row].transaction_index),
-        read=lambda row: _event(row, found.items[row]),
+        [row for row, one in enumerate(items) if _name(one) in _EVENTS],
+        transaction=lambda row: found.places[row],
+        read=lambda row: _event(row, items[row]),
         strange=MalformedAnswer,
     )
-    first = {owner: row for row, owner in reversed(list(enumerate(found.owners)))}
+    first = {owner: row for row, owner in reversed(list(enumerate(owners)))}
     positions = [row for row, _ in made]
     return table(
         "cctp_messages",
         COLUMNS,
-        found.take(positions),
+        found.rows.take(positions),
         {
-            "transaction_hash": [places[row].transaction_hash for row in positions],
-            "transaction_index": [places[row].transaction_index for row in positions],
-            "log_index": [row - first[found.owners[row]] for row in positions],
+            **found.whose(positions),
+            "log_index": [row - first[owners[row]] for row in positions],
             **_cctp.arrays([said for _, said in made]),
         },
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chainflow.datasets._columns import columns, computed, field, read
+from chainflow.datasets._columns import columns, computed, field
 from chainflow.datasets.sui._rows import events
-from chainflow.datasets.sui._table import HEIGHT, table
+from chainflow.datasets.sui._table import HEIGHT, read, table
 from chainflow.types import Dataset
 
 if TYPE_CHECKING:
@@ -37,15 +37,14 @@ def decode(blocks: Sequence[RawBlock]) -> pa.Table:
 
     `event_index` counts within the transaction, as Sui's own event ids do.
     """
-    found, places = events(blocks)
+    found = events(blocks)
+    items = found.rows.items
     values: dict[str, Values] = {
-        **read(_FIELDS, found.items),
-        "transaction_hash": [place.transaction_hash for place in places],
-        "transaction_index": [place.transaction_index for place in places],
-        "event_index": [place.place for place in places],
-        "contents": [f"0x{event.contents.hex()}" for event in found.items],
+        **read(_FIELDS, items),
+        **found.columns("event_index"),
+        "contents": [f"0x{event.contents.hex()}" for event in items],
     }
-    return table("events", COLUMNS, found, values)
+    return table("events", COLUMNS, found.rows, values)
 
 
 DATASET = Dataset(

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from chainflow.datasets._columns import columns, computed, field, read
-from chainflow.datasets.sui._rows import indexes, transactions
-from chainflow.datasets.sui._table import HEIGHT, digests, json_texts, table
+from chainflow.datasets._columns import columns, computed, field
+from chainflow.datasets.sui._digests import digests
+from chainflow.datasets.sui._rows import hashes, indexes, transactions
+from chainflow.datasets.sui._table import HEIGHT, json_texts, read, table
 from chainflow.types import Dataset
 
 if TYPE_CHECKING:
@@ -63,16 +64,16 @@ def decode(blocks: Sequence[RawBlock]) -> pa.Table:
     net = [gas.computation_cost + gas.storage_cost - gas.storage_rebate for gas in paid]
     values: dict[str, Values] = {
         **read(_FIELDS, found.items),
-        "transaction_hash": digests(executed.digest for executed in found.items),
+        "transaction_hash": hashes(found.items),
         "transaction_index": indexes(blocks),
-        "error": json_texts(executed.effects.status.error for executed in found.items),
+        "error": json_texts([executed.effects.status.error for executed in found.items]),
         "net_gas_usage": pa.array(map(str, net), pa.string()),
         "move_calls": json_texts(
-            executed.transaction.move_calls or None for executed in found.items
+            [executed.transaction.move_calls or None for executed in found.items]
         ),
         "event_count": [len(executed.events) for executed in found.items],
-        "effects_digest": digests(executed.effects_digest for executed in found.items),
-        "events_digest": digests(executed.events_digest for executed in found.items),
+        "effects_digest": digests([executed.effects_digest for executed in found.items]),
+        "events_digest": digests([executed.events_digest for executed in found.items]),
     }
     return table("transactions", COLUMNS, found, values)
 

@@ -1,4 +1,7 @@
-"""A family nobody runs: `GET head` is a number, `GET blocks/5` a block, 404 where there is none."""
+"""A family nobody runs: `GET head` is a number, `GET blocks/5` a block.
+
+404 is a height to come, 410 one that the node has dropped.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,23 @@ from typing import Any
 
 import msgspec
 
-from chainflow.clients import Probed
+from chainflow.clients import Probed, _refusals
 from chainflow.clients._ahead import linked
 from chainflow.clients._failover import Nodes
 from chainflow.clients._http import Node, session
 from chainflow.clients._pace import DEFAULT, Limits
 from chainflow.endpoints import Endpoint
-from chainflow.errors import NodeUnavailable, NotYet, Unsupported, WrongChain
+from chainflow.errors import (
+    HeightPruned,
+    NodeUnavailable,
+    NotYet,
+    Unsupported,
+    WorkError,
+    WrongChain,
+)
 from chainflow.types import BlockRange, Chain, Heights, RawBlock
+
+_ERRORS: dict[int, type[WorkError]] = {404: NotYet, 410: HeightPruned}
 
 
 @asynccontextmanager
@@ -46,8 +58,7 @@ class PebbleClient:
         """The newest height; every block is final."""
         if self._chain.finality_tag not in (None, "finalized"):
             raise Unsupported("only `finalized` is served")
-        said, _ = await self._nodes.ask(lambda node: _ask(node, "head"), "heights")
-        return Heights(said["height"], said["height"])
+        return await self._nodes.heights(_heights, self._shows)
 
     async def fetch(
         self, blocks: BlockRange, datasets: Collection[str]
@@ -65,10 +76,18 @@ class PebbleClient:
             await self._nodes.ask(partial(_block, height), f"height {height}") for height in blocks
         ]
 
+    async def _shows(self, node: Node, height: int) -> None:
+        await _block(height, node)
+
     async def _greet(self, node: Node) -> None:
         said, _ = await _ask(node, "head")
         if said["chain"] != self._chain.chain_id:
             raise WrongChain(f"expected {self._chain.chain_id}, got {said['chain']}")
+
+
+async def _heights(node: Node) -> Heights:
+    said, _ = await _ask(node, "head")
+    return Heights(said["height"], said["height"])
 
 
 async def _block(height: int, node: Node) -> RawBlock:
@@ -81,7 +100,8 @@ async def _block(height: int, node: Node) -> RawBlock:
 async def _ask(node: Node, path: str) -> tuple[dict[str, Any], int]:
     reply = await node.get(path)
     if reply.status != 200:
-        raise NotYet(f"{path}: HTTP {reply.status}")
+        kind = _ERRORS.get(reply.status) or _refusals.by_status(reply.status)
+        raise kind(f"{path}: HTTP {reply.status}")
     try:
         return dict(msgspec.json.decode(reply.body)), len(reply.body)
     except (msgspec.DecodeError, TypeError, ValueError) as error:
