@@ -21,9 +21,9 @@ demo: .venv/installed node  ## Simulated chains into PostgreSQL under a real Air
 test: .venv/installed node  ## All tests: on real Airflow, real PostgreSQL and real EVM nodes too
 	$(BIN)/python -m pytest
 
-soak: .venv/installed node  ## The long forms: 800 kills, storms of faults, any interleaving; about an hour
+soak: .venv/installed node  ## The long forms: 800 kills, storms of faults and forks, any interleaving; over an hour
 	CHAINFLOW_SOAK=1 $(BIN)/python -m pytest tests/nodes/test_kill.py tests/nodes/test_faults.py \
-		tests/contract/test_store_machine.py
+		tests/nodes/test_reorg_anvil.py tests/dags/test_worker_killed.py tests/contract/test_store_machine.py
 
 check: .venv/installed  ## Format, lint, types, and who imports whom
 	$(BIN)/ruff format --check $(CODE)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +17,19 @@ import yaml
 from aiohttp import web
 from sqlalchemy.engine import Engine
 
+from chainflow import pipeline, registry
+from chainflow.endpoints import connection_from_environment as no_connection
 from chainflow.testing import faults
-from tests import small
+from chainflow.types import BlockRange, Chain
+from tests import small, soak, truth
 from tests.dags import nodes, stack, told
 
 pytestmark = pytest.mark.airflow
 
 DAGS = Path(__file__).parents[2] / "dags"
-BLOCKS = 60
+BLOCKS = soak.times(60, 300)
+# How often each chain's ingest is killed, each time at another height.
+KILLS = {"celo": 1, "ethereum": soak.times(2, 20)}
 # A dead worker is one that has not been heard of for that long; Airflow's default is five minutes.
 _SETTINGS = {
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "2",
@@ -38,30 +42,31 @@ _SMALL_AND_SOON = """
 from datetime import timedelta
 from chainflow import factory, line
 factory._RETRIES |= {"retry_delay": timedelta(seconds=1), "retry_exponential_backoff": False}
+factory._RETRIES |= {"retries": KILLS}
 line.SLICE_BYTES = 200_000
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """Holds back receipts from a height on until it is opened."""
+@dataclass(slots=True)
+class Gates:
+    """Holds back receipts from a height on until that gate is opened, then from the next one on."""
 
-    height: int
-    reached: threading.Event = field(default_factory=threading.Event)
-    opened: threading.Event = field(default_factory=threading.Event)
+    heights: Sequence[int]
+    opened: int = 0
+    reached: int = 0
 
     def fault(self) -> faults.Fault:
         """As a fault of the proxy."""
         return faults.Fault(self._hold, self._beyond)
 
     def _beyond(self, call: dict[str, Any]) -> bool:
-        return (
-            call["method"] == "eth_getBlockReceipts" and int(call["params"][0], 16) >= self.height
-        )
+        if call["method"] != "eth_getBlockReceipts" or self.opened >= len(self.heights):
+            return False
+        return int(call["params"][0], 16) >= self.heights[self.opened]
 
     async def _hold(self, exchange: faults.Exchange) -> web.StreamResponse:
-        self.reached.set()
-        while not self.opened.is_set():
+        while any(map(self._beyond, exchange.calls)):
+            self.reached = self.opened + 1
             await asyncio.sleep(0.05)
         return await exchange.node()
 
@@ -72,7 +77,8 @@ class World:
 
     airflow: stack.Airflow
     nodes: nodes.Nodes
-    gates: dict[str, Gate]
+    gates: dict[str, Gates]
+    chains: dict[str, Chain]
     engine: Engine
 
     def ingest(self, chain: str, run_id: str) -> dict[str, Any]:
@@ -87,45 +93,52 @@ class World:
 
 @pytest.fixture
 def world(engine: Engine, database_url: str, tmp_path: Path) -> Iterator[World]:
-    """Two chains whose nodes keep an ingest waiting when it is half done."""
+    """Two chains whose nodes keep an ingest waiting in the midst of its work."""
     shutil.copytree(DAGS, tmp_path / "dags", ignore=shutil.ignore_patterns("__pycache__"))
     generate = tmp_path / "dags" / "generate.py"
-    generate.write_text(f"{_SMALL_AND_SOON}\n{generate.read_text()}")
-    chains = ("ethereum", "celo")
-    with nodes.frozen(*chains, blocks=BLOCKS) as running, ExitStack() as proxies:
+    settings = _SMALL_AND_SOON.replace("KILLS", str(max(KILLS.values())))
+    generate.write_text(f"{settings}\n{generate.read_text()}")
+    with nodes.frozen(*KILLS, blocks=BLOCKS) as running, ExitStack() as proxies:
         gates, entries = {}, {}
-        for name in chains:
-            gates[name] = Gate(running.simulations[name].first + BLOCKS // 3)
+        for name, kills in KILLS.items():
+            first = running.simulations[name].first
+            # After the first third a slice is merged.
+            step = 2 * BLOCKS // 3 // kills
+            gates[name] = Gates([first + BLOCKS // 3 + step * kill for kill in range(kills)])
             url = faults.running(f"{running.url}/{name}", gates[name].fault())
             whole = {"task_minutes": BLOCKS / running.entries[name]["blocks_per_minute"]}
             entries[name] = running.entries[name] | whole
             entries[name]["endpoints"] = [proxies.enter_context(url)]
         document = {"defaults": running.defaults, "chains": entries}
-        (tmp_path / "dags" / "chains.yaml").write_text(yaml.safe_dump(document))
+        file = tmp_path / "dags" / "chains.yaml"
+        file.write_text(yaml.safe_dump(document))
+        loaded = registry.load(file)
+        known = {name: loaded.chain(name) for name in KILLS}
         variables = {**_SETTINGS, "CHAINFLOW_DATABASE_URL": database_url}
         with stack.running(tmp_path / "home", tmp_path / "dags", variables) as airflow:
             try:
-                yield World(airflow, running, gates, engine)
+                yield World(airflow, running, gates, known, engine)
             finally:
                 for gate in gates.values():
-                    gate.opened.set()
+                    gate.opened = len(gate.heights)
 
 
 def test_killed_ingests_are_retried_and_nothing_is_amiss(world: World) -> None:
     """SIGKILL to a task and to another's supervisor: the next tries merge what is left, once."""
-    kills: dict[str, Callable[[psutil.Process], None]] = {
+    kill: dict[str, Callable[[psutil.Process], None]] = {
         "celo": lambda task: _supervisor(task).kill(),
         "ethereum": lambda task: task.kill(),
     }
-    runs = {chain: world.airflow.begin(f"ingest_{chain}") for chain in kills}
-    for chain, kill in kills.items():
-        _half_done(world, chain)
-        kill(psutil.Process(world.ingest(chain, runs[chain])["pid"]))
-        world.gates[chain].opened.set()
+    runs = {chain: world.airflow.begin(f"ingest_{chain}") for chain in KILLS}
+    for time in range(max(KILLS.values())):
+        for chain in (chain for chain, kills in KILLS.items() if time < kills):
+            kill[chain](psutil.Process(_held(world, chain, runs[chain], time)))
+            world.gates[chain].opened += 1
     for chain, run_id in runs.items():
         assert world.airflow.wait(f"ingest_{chain}", run_id) == "success"
-        assert world.ingest(chain, run_id)["try_number"] == 2
+        assert world.ingest(chain, run_id)["try_number"] == KILLS[chain] + 1
         _same_as_the_node(world, chain)
+        _same_as_undisturbed(world, chain)
 
 
 def _supervisor(task: psutil.Process) -> psutil.Process:
@@ -135,12 +148,19 @@ def _supervisor(task: psutil.Process) -> psutil.Process:
     return found
 
 
-def _half_done(world: World, chain: str) -> None:
-    """Wait until some slices of a chain are merged and the task waits for its node."""
-    gate = world.gates[chain]
-    stack.until(gate.reached.is_set, f"{chain} to reach its gate")
+def _held(world: World, chain: str, run_id: str, time: int) -> int:
+    """The process of a try that waits for its node, some slices being merged; which it is."""
+    gates = world.gates[chain]
+    stack.until(lambda: gates.reached > time, f"{chain} to reach its gate {time}")
     query = f"SELECT 1 FROM chainflow.merge_log WHERE chain = '{chain}'"
     stack.until(lambda: small.ask(world.engine, query), f"a merge of {chain}")
+
+    def process() -> int:
+        found = world.ingest(chain, run_id)
+        running = found["state"] == "running" and found["try_number"] == time + 1
+        return int(found["pid"] or 0) if running else 0
+
+    return stack.until(process, f"try {time + 1} of {chain}")
 
 
 def _same_as_the_node(world: World, chain: str) -> None:
@@ -166,3 +186,16 @@ def _same_as_the_node(world: World, chain: str) -> None:
         for height in range(start, stop)
     )
     assert merged == dict.fromkeys(range(low, last + 1), 1)
+
+
+def _same_as_undisturbed(world: World, chain: str) -> None:
+    """Every row of every table is what a run leaves beside it that nobody disturbs."""
+    entry = world.chains[chain]
+    url = f"{world.nodes.url}/{chain}"
+    beside = replace(entry, name=f"{chain}_undisturbed", endpoints=(url,))
+    found = truth.rows(world.engine, entry)
+    heights = [height for height, _ in found["blocks"]]
+    blocks = BlockRange(heights[0], heights[-1] + 1)
+    pipeline.sync(world.engine, beside, blocks, no_connection, run_id="undisturbed")
+    assert {name for name, rows in found.items() if rows} >= {"logs", "token_transfers"}
+    assert found == truth.rows(world.engine, beside)

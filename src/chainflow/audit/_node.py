@@ -6,9 +6,11 @@ import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
+import sqlalchemy as sa
+
 from chainflow import checks, clients, endpoints, line
 from chainflow import datasets as tables_of
-from chainflow.store import database, rows
+from chainflow.store import database, rewind, rows
 from chainflow.types import BlockRange
 
 if TYPE_CHECKING:
@@ -27,13 +29,17 @@ def findings(
     blocks: BlockRange,
     connection: Secrets,
 ) -> list[Finding]:
-    """Rows that differ from those of the same heights, fetched and proven again."""
+    """Rows that differ from those of the same heights, fetched and proven again.
+
+    Those that a reorganisation removed meanwhile are no longer looked at.
+    """
     with database.begin(engine) as opened:
         segments = checks.segments(opened, chain, datasets, blocks)
+        known = rewind.last(opened, chain)
     found: list[Finding] = []
     for segment, names in segments:
         wanted = [dataset for dataset in datasets if dataset.name in names]
-        found += asyncio.run(_compared(engine, chain, wanted, segment, connection))
+        found += asyncio.run(_compared(engine, chain, wanted, segment, connection, known))
     return checks.joined(found)
 
 
@@ -43,6 +49,7 @@ async def _compared(
     datasets: Sequence[Dataset],
     blocks: BlockRange,
     connection: Secrets,
+    known: int,
 ) -> list[Finding]:
     found: list[Finding] = []
     names = {dataset.name for dataset in datasets}
@@ -52,19 +59,34 @@ async def _compared(
         aclosing(line.slices(stream)) as slices,
     ):
         async for part in slices:
-            found += await asyncio.to_thread(_differing, engine, chain, datasets, part)
+            found += await asyncio.to_thread(_differing, engine, chain, datasets, part, known)
     return found
 
 
 def _differing(
-    engine: Engine, chain: Chain, datasets: Sequence[Dataset], blocks: Sequence[RawBlock]
+    engine: Engine,
+    chain: Chain,
+    datasets: Sequence[Dataset],
+    blocks: Sequence[RawBlock],
+    known: int,
 ) -> list[Finding]:
-    wanted = tables_of.decode(datasets, blocks)
+    """What differs of blocks that were fetched when `known` was the last reorganisation."""
     part = BlockRange(blocks[0].height, blocks[-1].height + 1)
     found: list[Finding] = []
     with database.begin(engine) as connection:
-        for dataset in datasets:
-            query = rows.differing(connection, chain, dataset, part, wanted[dataset.name])
-            label = f"{chain.name}.{dataset.name}"
-            found += checks.ask(connection, "as_the_node", label, query)
+        # What is still merged, and its rows, as of one moment, whoever merges or forgets meanwhile.
+        connection.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+        replaced = rewind.lowest_since(connection, chain, known)
+        same = [block for block in blocks if replaced is None or block.height < replaced]
+        for segment, names in checks.segments(connection, chain, datasets, part):
+            there = [block for block in same if block.height in segment]
+            if not there:
+                continue
+            still = BlockRange(there[0].height, there[-1].height + 1)
+            left = [dataset for dataset in datasets if dataset.name in names]
+            wanted = tables_of.decode(left, there)
+            for dataset in left:
+                query = rows.differing(connection, chain, dataset, still, wanted[dataset.name])
+                label = f"{chain.name}.{dataset.name}"
+                found += checks.ask(connection, "as_the_node", label, query)
     return found

@@ -98,6 +98,21 @@ def tell(engine: Engine, chain: str, datasets: Sequence[str], run_id: str) -> di
     return lowest
 
 
+def last(connection: Connection, chain: Chain) -> int:
+    """Which reorganisation of a chain was the last, by its number in the log; 0 if none was."""
+    query = "SELECT coalesce(max(id), 0) FROM chainflow.reorg WHERE chain = :chain"
+    return int(connection.execute(sa.text(query), {"chain": chain.name}).scalar() or 0)
+
+
+def lowest_since(connection: Connection, chain: Chain, known: int) -> int | None:
+    """The lowest height replaced since a reorganisation that `last` named; None if none was."""
+    query = "SELECT min(start) FROM chainflow.reorg WHERE chain = :chain AND id > :known"
+    lowest: int | None = connection.execute(
+        sa.text(query), {"chain": chain.name, "known": known}
+    ).scalar()
+    return lowest
+
+
 def merged_hash(engine: Engine, chain: Chain, height_column: str, height: int) -> str | None:
     """Hash of the block whose rows are merged at a height; None where there is no row."""
     with database.begin(engine) as connection:
