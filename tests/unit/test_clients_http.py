@@ -224,6 +224,24 @@ def test_a_height_not_there_yet_is_no_fault_of_the_node() -> None:
     _with(FakeNode(chain(1)), work)
 
 
+def test_an_error_that_is_kept_lets_go_of_the_answer() -> None:
+    """Its frames, and those of its causes, hold it; two errors may be each other's cause."""
+
+    async def work(node: Node) -> None:
+        inner = NodeUnavailable("one")
+        try:
+            try:
+                raise inner
+            except NodeUnavailable:
+                raise NodeUnavailable("other") from inner
+        except NodeUnavailable as outer:
+            inner.__cause__ = outer
+            node.went_wrong(outer, 0.0)
+        assert inner.__traceback__ is None
+
+    _with(FakeNode(chain(1)), work)
+
+
 def test_a_node_of_another_chain_is_dismissed() -> None:
     """For as long as the client lives."""
 

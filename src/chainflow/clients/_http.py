@@ -257,7 +257,7 @@ def _forget_frames(error: BaseException) -> None:
     What an endpoint failed with is kept as long as it is asked, by every question.
     """
     cause: BaseException | None = error
-    while cause is not None:
+    while cause is not None and cause.__traceback__ is not None:
         cause.__traceback__ = None
         cause = cause.__cause__ or cause.__context__
 
