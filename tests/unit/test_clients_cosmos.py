@@ -402,3 +402,15 @@ def test_probe_says_what_a_node_is() -> None:
         chain_id=NETWORK, lowest=4, batches=True, receipts=True
     )
     assert asyncio.run(work(pruned)).receipts is False
+
+
+def test_a_block_that_fails_its_proof_is_told_with_its_endpoint(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Another endpoint's is taken, and a person can see who lied about what."""
+    liar, honest = node(), node()
+    liar.edit(header(app_hash="00" * 32), height=4)
+    with caplog.at_level(logging.WARNING):
+        assert len(fetch([liar, honest], BLOCKS)) == 10
+    told = f"refused block chain=testchain height=4 endpoint={liar.endpoint.host} reason=height 4: "
+    assert caplog.messages[0].startswith(told)

@@ -476,3 +476,14 @@ def test_probe_of_what_names_no_chain_does_not_know_it(node: Any) -> None:  # no
     said = asyncio.run(work())
     assert said.chain_id is None
     assert "set chain_id" in said.notes[0]
+
+
+def test_a_checkpoint_that_fails_its_proof_is_told_with_its_endpoint(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Another endpoint's is taken, and a person can see who lied about what."""
+    liar = FakeStore(BODIES, edit=lambda height, _: made.compressed(BODIES[height | 1]))
+    with caplog.at_level(logging.WARNING):
+        assert len(fetch([liar, FakeStore(BODIES)], TEN)) == 10
+    told = f"refused block chain=suinet height=0 endpoint={liar.endpoint.host} reason="
+    assert caplog.messages[0].startswith(told)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -43,6 +45,7 @@ from tests.tron_node import (
     slow,
 )
 
+Json = Any
 SEVERAL = BlockRange(0, 30)
 
 
@@ -348,3 +351,22 @@ def test_fetched_blocks_carry_what_the_node_sent() -> None:
     raw = chain[2].block["block_header"]["raw_data"]
     assert block.time_ms == raw["timestamp"]
     assert block.size > len(str(raw))
+
+
+def test_a_block_that_fails_its_proof_is_told_with_its_endpoint(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Another endpoint's is taken, and a person can see who lied about what."""
+    liar, honest = TronNode(tron.chain(6)), TronNode(tron.chain(6))
+
+    def lie(answer: Json) -> Json:
+        for block in answer["block"]:
+            if block["block_header"]["raw_data"].get("number") == 3:
+                block["block_header"]["raw_data"]["timestamp"] += 1
+        return answer
+
+    liar.react(edit(lie), times=99)
+    with caplog.at_level(logging.WARNING):
+        assert len(fetch([liar, honest], BlockRange(0, 6))) == 6
+    told = f"refused block chain=tron height=3 endpoint={liar.endpoint.host} reason=height 3: "
+    assert caplog.messages[0].startswith(told)

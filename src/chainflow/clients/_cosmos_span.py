@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from chainflow.clients import _cosmos_agree as agree
 from chainflow.clients import _cosmos_hashes as hashes
 from chainflow.clients import _jsonrpc as jsonrpc
+from chainflow.clients._health import refused
 from chainflow.clients._jsonrpc import Call
 from chainflow.errors import (
     HeightPruned,
@@ -91,6 +92,8 @@ async def fill(span: Span, node: Node) -> list[RawBlock]:
                 span.forget(height)
                 troubles.append(((_BLOCK, height), _at(height, error)))
     troubles += _disprove(span)
+    for (_, height), trouble in troubles:
+        refused(node, height, trouble)
     if span.missing():
         raise await _explained(node, *troubles[0])
     return span.taken()

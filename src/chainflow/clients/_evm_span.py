@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import msgspec
 
 from chainflow.clients import _evm_agree as agree
 from chainflow.clients import _jsonrpc as jsonrpc
+from chainflow.clients._health import refused
 from chainflow.clients._jsonrpc import Call, Whole
 from chainflow.errors import MalformedAnswer, NotYet, Unsupported, WorkError
 from chainflow.types import BlockRange, RawBlock
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from chainflow.clients._evm_proof import Proof
     from chainflow.clients._http import Node
     from chainflow.wire.evm_columns import Told
-
-log = logging.getLogger(__name__)
 
 _Kept = msgspec.Raw | Whole[wire.Block | list[wire.Receipt]]
 # An endpoint of a chain whose answers have fields that no struct names: they are read one by one.
@@ -202,8 +200,7 @@ def _prove(
     try:
         span.proof.check(block, receipts if span.receipts else None, height, said=said)
     except MalformedAnswer as error:
-        text = "refused block chain=%s height=%d endpoint=%s reason=%s"
-        log.warning(text, span.proof.chain, height, node.host, error)
+        refused(node, height, error)
         raise
 
 

@@ -126,9 +126,21 @@ def is_well(node: Node) -> bool:
     return not (node.health.failures or distrusted or node.quiet_seconds() or node.dismissed)
 
 
+def refused(node: Node, height: int, error: WorkError) -> None:
+    """Log a block that contradicts itself or its neighbours, which costs its endpoint our trust."""
+    if isinstance(error, MalformedAnswer):
+        text = "refused block chain=%s height=%d endpoint=%s reason=%s"
+        log.warning(text, node.chain, height, node.host, error)
+
+
 @contextmanager
 def told(chain: str, nodes: Collection[Node]) -> Iterator[None]:
-    """Log, when the context ends, what became of each of a chain's endpoints that was asked."""
+    """Log, when the context ends, what became of each of a chain's endpoints that was asked.
+
+    Meanwhile the endpoints know whose they are.
+    """
+    for node in nodes:
+        node.chain = chain
     try:
         yield
     finally:

@@ -52,6 +52,7 @@ class Node:
 
     def __init__(self, endpoint: Endpoint, session: aiohttp.ClientSession, limits: Limits) -> None:
         self.host = endpoint.host
+        self.chain = ""  # the registry's name for it; a probe has none
         self.limits = limits
         self.window = Pace(_START_REQUESTS, limits.requests_in_flight)
         self.calls = Pace(_START_CALLS, limits.calls_per_request)

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from chainflow.clients import _tron_proof as proof
+from chainflow.clients._health import refused
 from chainflow.clients._tron_http import ask
 from chainflow.errors import AnswerTooLarge, MalformedAnswer, NodeUnavailable, NotYet, WorkError
 from chainflow.types import BlockRange, RawBlock
@@ -75,7 +76,7 @@ async def fill(span: Span, node: Node) -> list[RawBlock]:
     """
     troubles = await _read_blocks(node, span)
     troubles += await _read_infos(node, span)
-    troubles += _unlink(span)
+    troubles += _unlink(span, node)
     if span.missing():
         raise troubles[0]
     return span.taken()
@@ -120,6 +121,7 @@ async def _read_part(node: Node, span: Span, part: BlockRange) -> list[WorkError
         try:
             span.found[height] = _checked(raw, height)
         except MalformedAnswer as error:
+            refused(node, height, error)
             troubles.append(error)
     if len(raws) < len(part):
         troubles.append(NotYet(f"height {part.start + len(raws)}: {path}: no such block"))
@@ -163,6 +165,7 @@ async def _complete(node: Node, span: Span, height: int) -> WorkError | None:
             answer = await ask(node, "wallet/gettransactioninfobyblocknum", num=height)
         whole = _whole(found, answer) if span.infos else payload(block, said, None)
     except MalformedAnswer as error:
+        refused(node, height, error)
         span.forget(height)
         return error
     except WorkError as error:
@@ -192,15 +195,15 @@ def _whole(found: _Found, answer: bytes) -> Payload:
         raise MalformedAnswer(f"height {height}: {error}") from error
 
 
-def _unlink(span: Span) -> list[WorkError]:
+def _unlink(span: Span, node: Node) -> list[WorkError]:
     """Drop everything where blocks of two branches meet: which is the chain's cannot be told."""
     found = [span.whole.get(height) for height in span.blocks]
     first = found[0]
     if first is not None and span.parent is not None and first.parent_hash != span.parent:
-        troubles = [_unlinked(first, span.parent)]
+        troubles = [_unlinked(node, first, span.parent)]
     else:
         troubles = [
-            _unlinked(above, below.hash)
+            _unlinked(node, above, below.hash)
             for below, above in pairwise(found)
             if below is not None and above is not None and above.parent_hash != below.hash
         ]
@@ -210,8 +213,10 @@ def _unlink(span: Span) -> list[WorkError]:
     return [*troubles]
 
 
-def _unlinked(block: RawBlock, below: str) -> MalformedAnswer:
-    return MalformedAnswer(
+def _unlinked(node: Node, block: RawBlock, below: str) -> MalformedAnswer:
+    error = MalformedAnswer(
         f"height {block.height}: its parent is {block.parent_hash}, "
         f"but block {block.height - 1} is {below}"
     )
+    refused(node, block.height, error)
+    return error

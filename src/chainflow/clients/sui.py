@@ -18,7 +18,7 @@ from chainflow.clients import Probed
 from chainflow.clients import _sui_proof as proof
 from chainflow.clients._ahead import linked
 from chainflow.clients._failover import Nodes
-from chainflow.clients._health import told
+from chainflow.clients._health import refused, told
 from chainflow.clients._http import Node, session
 from chainflow.clients._pace import DEFAULT, Limits
 from chainflow.clients._sui_store import Store
@@ -150,7 +150,11 @@ class SuiClient:
         height = blocks.start
 
         async def ask(node: Node) -> list[RawBlock]:
-            return [await self._checkpoint(node, height, parent, objects=objects)]
+            try:
+                return [await self._checkpoint(node, height, parent, objects=objects)]
+            except MalformedAnswer as error:
+                refused(node, height, error)
+                raise
 
         return await self._nodes.ask(ask, f"checkpoint {height}", hedge=ask)
 
