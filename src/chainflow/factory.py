@@ -102,7 +102,8 @@ def ingest_dag(chain: Chain) -> DAG:
         auto_register=False,
     ) as dag:
         observed = _step(tasks.observe, of=chain, pool=chain.pool)
-        planned = _step(tasks.plan, observed, of=chain)
+        # It asks the node whether what is merged is still the chain's.
+        planned = _step(tasks.plan, observed, of=chain, pool=chain.pool)
         # Each planned batch is the arguments of one task.
         ingested = PythonOperator.partial(
             **_called(tasks.ingest),

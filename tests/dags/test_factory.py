@@ -86,7 +86,7 @@ def test_ingest_dag_carries_the_chains_words() -> None:
     pools = {task.task_id: task.pool for task in dag.tasks}
     assert pools == {
         "observe": "provider",
-        "plan": "default_pool",
+        "plan": "provider",
         "ingest": "provider",
         "report": "default_pool",
     }
