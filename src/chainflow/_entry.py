@@ -201,8 +201,8 @@ class Entry(BaseModel):
             description="What of a block is proven before it is merged. `hashes`: the header by the"
             " block's hash, the logs by its bloom. `roots`: transactions, receipts and withdrawals"
             " by the header's roots as well. `none`: only that answers agree with each other. Of"
-            " chains whose blocks do not allow it, what they allow is proven. Family evm; the other"
-            " families prove what they can.",
+            " chains whose blocks do not allow it, what they allow is proven. Families evm and"
+            " cosmos; tron and sui always prove what they can.",
         ),
     ] = "roots"
     max_reorg_blocks: Annotated[
