@@ -93,6 +93,22 @@ def test_a_round_that_ended_early_waits_for_its_days(engine: Engine) -> None:
     assert _rounds.share(engine, CHAIN) == [BlockRange(0, 510)]
 
 
+def test_heights_that_nobody_looked_at_in_time_are_told(
+    engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not those that came since the last run, and no longer once they were looked at."""
+    merged(engine, (0, 50_000))
+    look(engine, BlockRange(0, 20_000))
+    assert _rounds.overdue(engine, CHAIN) == 0
+    days_later(engine, 10)
+    assert _rounds.overdue(engine, CHAIN) == 30_000
+    assert _rounds.overdue(engine, replace(CHAIN, audit_days=0)) == 0
+    assert _rounds.share(engine, CHAIN) == [BlockRange(20_000, 50_000)]
+    assert caplog.messages == ["audit overdue chain=tinychain heights=30000 days=10"]
+    look(engine, BlockRange(20_000, 49_500))
+    assert _rounds.overdue(engine, CHAIN) == 0
+
+
 def test_what_was_not_merged_when_it_was_looked_at_is_still_to_be(engine: Engine) -> None:
     """A row above all that is merged is found there, which says nothing of what is merged later."""
     merged(engine, (0, 500))

@@ -11,6 +11,17 @@ from __future__ import annotations
 from chainflow.audit._look import Look, audit, looks, merged, told
 from chainflow.audit._mended import repair
 from chainflow.audit._rehashed import left_out
-from chainflow.audit._rounds import divided, share
+from chainflow.audit._rounds import divided, overdue, share
 
-__all__ = ["Look", "audit", "divided", "left_out", "looks", "merged", "repair", "share", "told"]
+__all__ = [
+    "Look",
+    "audit",
+    "divided",
+    "left_out",
+    "looks",
+    "merged",
+    "overdue",
+    "repair",
+    "share",
+    "told",
+]

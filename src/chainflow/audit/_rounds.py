@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from math import ceil
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from chainflow.audit._parts import Part
     from chainflow.types import Chain, Finding
+
+log = logging.getLogger(__name__)
 
 RUN_MINUTES = 60
 """How far apart the runs are that take a share each."""
@@ -67,6 +70,22 @@ ORDER BY 1
 """
 
 
+# What came since the last run is not late; see _SHARE.
+_OVERDUE = """
+WITH there AS (
+  SELECT coalesce(range_agg(run), '{}') AS merged
+  FROM chainflow.progress p, unnest(p.merged) AS run
+  WHERE p.chain = :chain AND p.dataset = ANY(:datasets)
+), counted AS (
+  SELECT (SELECT coalesce(sum(upper(r) - lower(r)), 0) FROM unnest(merged) AS r) AS whole,
+    (SELECT coalesce(sum(upper(r) - lower(r)), 0) FROM unnest(merged - a.looked) AS r) AS lacking
+  FROM there, chainflow.audit a
+  WHERE a.chain = :chain AND now() >= a.began_at + make_interval(days => :days)
+)
+SELECT lacking::bigint FROM counted WHERE lacking > greatest(:least, whole / (:days * 24))
+"""
+
+
 def begin(engine: Engine, chain: Chain, run_id: str, *, node: bool) -> int:
     """A new entry in the log of audits; its id."""
     with database.begin(engine) as connection:
@@ -94,6 +113,17 @@ def looked(
             connection.execute(sa.text(_ROUND), {"chain": chain.name, **bounds})
 
 
+def overdue(engine: Engine, chain: Chain) -> int:
+    """How many merged heights nobody looked at within `audit_days` though the days are over."""
+    if not chain.audit_days:
+        return 0
+    streams = {"chain": chain.name, "datasets": list(chain.datasets)}
+    pace = {"days": chain.audit_days, "least": _LEAST_HEIGHTS}
+    with database.begin(engine) as connection:
+        found: int | None = connection.execute(sa.text(_OVERDUE), {**streams, **pace}).scalar()
+    return found or 0
+
+
 def share(engine: Engine, chain: Chain) -> list[BlockRange]:
     """The ranges that the next run of the audit looks at, ascending.
 
@@ -108,6 +138,8 @@ def share(engine: Engine, chain: Chain) -> list[BlockRange]:
         left = connection.execute(sa.text(_SHARE), {**streams, **pace}).all()
     if not left:
         return []
+    if late := overdue(engine, chain):
+        log.warning("audit overdue chain=%s heights=%d days=%d", chain.name, late, chain.audit_days)
     runs = max(1.0, left[0][2] / 60 / RUN_MINUTES)
     heights = max(_LEAST_HEIGHTS, ceil(sum(stop - low for low, stop, _ in left) / runs))
     found: list[BlockRange] = []

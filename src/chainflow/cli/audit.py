@@ -49,6 +49,9 @@ def audit(
     stored, findings = _looked(engine, entry, blocks, against_node=against_node)
     if findings and repair:
         findings = _repaired(engine, entry, findings, against_node=against_node)
+    if late := audits.overdue(engine, entry):
+        days = f"the {entry.audit_days} days of `audit_days`"
+        click.echo(f"{chain}: overdue: {late:,} heights were not looked at within {days}")
     left_out = "" if against_node else audits.left_out(entry)
     if left_out:
         click.echo(f"{chain}: not hashed again: {left_out}")
