@@ -74,6 +74,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: [not item.nodeid.startswith(folder) for folder in _FIRST])
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say plainly that real EVM nodes were not tested, where npm did not install them."""
+    if lacking := _without_nodes(terminalreporter):
+        terminalreporter.section("REAL EVM NODES WERE NOT TESTED", sep="!", red=True)
+        terminalreporter.line(f"{lacking} tests did not run: they need npm, and then `make node`")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail in CI where npm is there, and the nodes that it should have installed are not."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    wanted = os.environ.get("CI") and (shutil.which("npm") or os.environ.get("CHAINFLOW_NODES"))
+    if wanted and reporter is not None and _without_nodes(reporter):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _without_nodes(reporter: pytest.TerminalReporter) -> int:
+    """How many tests were skipped for want of a node from npm."""
+    return sum("npm" in str(report.longrepr) for report in reporter.stats.get("skipped", ()))
+
+
 @pytest.fixture(autouse=True)
 def loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond this machine there is no name and no route."""
