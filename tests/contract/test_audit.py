@@ -323,6 +323,24 @@ HASHED: list[tuple[tuple[str, ...], str, set[str], list[tuple[int, int]]]] = [
     (_COSMOS, first("token_transfers", "value = value + 1"), {"derived"}, ONE),
     (_COSMOS, first("token_transfers", ""), {"derived", "recounted"}, ONE),
     (_COSMOS + _SUI, first("events", ""), {"counted", "recounted"}, ONE),
+    (
+        _TRON,
+        "UPDATE {c}.token_transfers SET value = value + 1 WHERE {h} = {n}"
+        " AND token_standard = 'trc20'",
+        {"rehashed"},
+        ONE,
+    ),
+    (_TRON, "UPDATE {c}.logs SET data = repeat('b', 64) WHERE {h} = {n}", {"rehashed"}, ONE),
+    (_COSMOS, first("transactions", "memo = memo || '!'"), {"rehashed"}, ONE),
+    (_COSMOS, first("transactions", "gas_limit = gas_limit + 1"), {"rehashed"}, ONE),
+    (_COSMOS, first("transactions", "fee = '[]'"), {"rehashed"}, ONE),
+    (_COSMOS, first("transactions", "fee_payer = 'nobody'"), {"rehashed"}, ONE),
+    (_COSMOS, first("transactions", "timeout_height = 7"), {"rehashed"}, ONE),
+    (_COSMOS, first("transactions", "size = size + 1"), {"rehashed"}, ONE),
+    (("ethereum",), first("transactions", "receipt_effective_gas_price = 1"), {"rehashed"}, ONE),
+    (("ethereum",), first("transactions", "receipt_contract_address = 'x'"), {"rehashed"}, ONE),
+    (_SUI, first("transactions", "net_gas_usage = net_gas_usage + 1"), {"rehashed"}, ONE),
+    (_SUI, first("transactions", "event_count = event_count + 1"), {"rehashed"}, ONE),
     (_SUI, first("blocks", "epoch = epoch + 1"), {"rehashed"}, ONE),
     (_SUI, first("blocks", "contents_digest = parent_hash"), {"rehashed"}, ONE),
     (_SUI, first("blocks", "epoch_storage_rebate = epoch_storage_rebate + 1"), {"rehashed"}, ONE),
@@ -388,10 +406,16 @@ def test_a_cell_that_cannot_be_read_is_its_heights_damage_alone(
     assert chain.rows() == before
 
 
+def events_of_tron(where: str) -> str:
+    """A statement that removes logs, and the transfers that are made of them."""
+    moved = f"DELETE FROM {{c}}.token_transfers WHERE log_index IS NOT NULL AND {where}"
+    return f"DELETE FROM {{c}}.logs WHERE {where}; {moved}"
+
+
 COUNTED: list[tuple[str, str, list[tuple[int, int]]]] = [
-    ("tron", first("logs", ""), [(10, 20)]),
-    ("tron", "DELETE FROM {c}.logs WHERE {h} >= {n} AND {h} < {m}", [(10, 30)]),
-    ("tron", "DELETE FROM {c}.logs", [(0, BLOCKS)]),
+    ("tron", events_of_tron("{h} = {n}"), [(10, 20)]),
+    ("tron", events_of_tron("{h} >= {n} AND {h} < {m}"), [(10, 30)]),
+    ("tron", events_of_tron("true"), [(0, BLOCKS)]),
     ("sui", "DELETE FROM {c}.balance_changes WHERE {h} >= {n} AND {h} < {m}", [(10, 30)]),
 ]
 
@@ -423,7 +447,7 @@ def test_slice_is_read_again_only_where_mending_its_heights_did_not_suffice(
     before = chain.rows()
     chain.do(
         first("transactions", ""),
-        "DELETE FROM {c}.logs WHERE ctid = (SELECT min(ctid) FROM {c}.logs WHERE {h} = {n} + 1)",
+        events_of_tron("{h} = {n} + 1"),
     )
     assert chain.repaired(chain.audited()) == [*ONE, (10, 20)]
     assert chain.rows() == before

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from chainflow.clients import _evm_headers as headers
+from chainflow.clients import _evm_rlp as rlp
 from chainflow.clients._evm_proof import Proof
 from chainflow.clients._evm_unproven import UNPROVEN
+from chainflow.clients._keccak import keccak
 from chainflow.errors import MalformedAnswer
 from chainflow.wire import evm as wire
 
@@ -26,6 +28,8 @@ _RENAMED = {
     "to": "to_address",
     "type": "transaction_type",
 }
+# Where a receipt's price and the address of what was created follow as Ethereum has it.
+_ETHEREUM = frozenset({1, 17_000, 560_048, 11_155_111})
 _TABLES = ("transactions", "logs", "withdrawals")
 _NESTED = ("blob_versioned_hashes", "access_list", "authorization_list")
 _TOPICS = ("topic0", "topic1", "topic2", "topic3")
@@ -35,15 +39,16 @@ _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 def rehash(chain: Chain) -> Again:
     """What proves the chain's rows: all that `verify` proves of its blocks."""
-    return partial(_failing, Proof(chain))
+    return partial(_failing, Proof(chain), chain.chain_id in _ETHEREUM)
 
 
 def left_out(chain: Chain) -> str:
     """What the chain's own hashes do not cover, or what of them needs tables that are not kept."""
     if chain.verify == "none":
         return "anything: its entry says `verify: none`"
+    follow = "" if chain.chain_id in _ETHEREUM else "gas prices paid, contract addresses, "
     parts = [
-        "what no root holds (senders, gas prices paid, an L2's fees, contract addresses, size)"
+        f"what no root holds (senders, {follow}an L2's fees, size, total_difficulty, uncles, extra)"
     ]
     if chain.verify == "hashes":
         parts.append("transactions and receipts (`verify: hashes`)")
@@ -55,7 +60,9 @@ def left_out(chain: Chain) -> str:
     return "; ".join(parts)
 
 
-def _failing(proof: Proof, read: Read, blocks: BlockRange) -> Iterator[tuple[int, str]]:
+def _failing(
+    proof: Proof, ethereum: bool, read: Read, blocks: BlockRange
+) -> Iterator[tuple[int, str]]:
     found = {name: _by_height(read(name, blocks)) for name in _TABLES}
     for height, (row, *others) in (_by_height(read("blocks", blocks)) or {}).items():
         if others:
@@ -75,10 +82,30 @@ def _failing(proof: Proof, read: Read, blocks: BlockRange) -> Iterator[tuple[int
                 transactions=sent is not None,
                 withdrawals=paid is not None,
             )
+            if ethereum:
+                yield from ((height, text) for one in sent or () for text in _follows(one, row))
         except (MalformedAnswer, ValueError) as error:
             # Its beginning is the height, its end advice on a node's answers.
             message = str(error).removeprefix(f"height {height}: ")
             yield height, message.partition("; if every endpoint")[0]
+
+
+def _follows(row: Row, block: Row) -> Iterator[str]:
+    """What of a transaction's receipt does not follow from the transaction, on Ethereum."""
+    price, base = row["gas_price"], block["base_fee_per_gas"]
+    if row["max_fee_per_gas"] is not None:
+        price = min(row["max_fee_per_gas"], base + row["max_priority_fee_per_gas"])
+    created = None
+    if row["to_address"] is None:
+        maker = rlp.item(row["from_address"]) + rlp.number(hex(row["nonce"]))
+        created = "0x" + keccak(rlp.encoded(rlp.listed(maker)))[12:].hex()
+    for column, found in (
+        ("receipt_effective_gas_price", price),
+        ("receipt_contract_address", created),
+    ):
+        if row[column] not in (None, found):
+            at = f"transaction {row['transaction_index']}"
+            yield f"{at}: {column} is {row[column]}, but {found} follows"
 
 
 def _by_height(rows: Sequence[Row] | None) -> dict[int, list[Row]] | None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from chainflow.audit._rehashed import Again, Read, Row
     from chainflow.types import BlockRange, Chain
 
+_COSTS = ("computation_cost", "storage_cost")
 _transaction = itemgetter("checkpoint", "transaction_index")
 _event = itemgetter("checkpoint", "transaction_index", "event_index")
 
@@ -34,8 +35,8 @@ def rehash(chain: Chain) -> Again:
 def left_out(chain: Chain) -> str:
     """What no hash of stored columns covers."""
     return (
-        "transactions and balance changes: their digests are of bytes with signatures, inputs and"
-        " objects, which are not kept"
+        "transactions, but for event_count and net_gas_usage, and balance changes: their digests"
+        " are of bytes with signatures, inputs and objects, which are not kept"
     )
 
 
@@ -44,12 +45,22 @@ def _failing(read: Read, blocks: BlockRange) -> Iterator[tuple[int, str]]:
         if wrong := _unlike(row["block_hash"], partial(_summary, row)):
             yield row["checkpoint"], f"block_hash is {wrong}"
     transactions, events = read("transactions", blocks), read("events", blocks)
-    if transactions is None or events is None:
-        return
+    for row in transactions or ():
+        if row["net_gas_usage"] != sum(row[name] for name in _COSTS) - row["storage_rebate"]:
+            yield row["checkpoint"], f"transaction {_transaction(row)[1]}: net_gas_usage is no sum"
+    if transactions is not None and events is not None:
+        yield from _emitted(transactions, events)
+
+
+def _emitted(transactions: Sequence[Row], events: Sequence[Row]) -> Iterator[tuple[int, str]]:
+    """Transactions whose events are not as many as they say, or have another digest."""
     by_transaction = groupby(sorted(events, key=_event), key=_transaction)
     emitted = {at: list(rows) for at, rows in by_transaction}
     for row in transactions:
         rows = emitted.get(_transaction(row), [])
+        if row["event_count"] != len(rows):
+            text = f"event_count is {row['event_count']}, but it has {len(rows)}"
+            yield row["checkpoint"], f"transaction {_transaction(row)[1]}: {text}"
         if wrong := _unlike(row["events_digest"], partial(_events, rows)):
             index = row["transaction_index"]
             yield row["checkpoint"], f"events_digest of transaction {index} is {wrong}"

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from chainflow.datasets._columns import Values
-    from chainflow.datasets.cosmos._protobuf import Tx
     from chainflow.types import RawBlock
 
 _FIELDS = (
@@ -61,11 +60,10 @@ def decode(blocks: Sequence[RawBlock]) -> pa.Table:
     results = [sent.result for sent in found.items]
     values: dict[str, Values] = {
         **read(_FIELDS, found.items),
-        **_own([transaction(sent.raw) for sent in found.items]),
+        **own([sent.raw for sent in found.items]),
         "transaction_hash": [_rows.transaction_hash(sent.raw) for sent in found.items],
         "transaction_index": pa.array([sent.place for sent in found.items], pa.int64()),
         "code": pa.array([result.code for result in results], pa.int64()),
-        "size": [str(len(sent.raw)) for sent in found.items],
         "raw": [b64encode(sent.raw).decode() for sent in found.items],
         "result_data": [b64encode(r.data).decode() if r.data else None for r in results],
         "raw_log": [result.log if result.code else None for result in results],
@@ -73,9 +71,11 @@ def decode(blocks: Sequence[RawBlock]) -> pa.Table:
     return table("transactions", COLUMNS, found, values, READERS)
 
 
-def _own(given: Sequence[Tx | None]) -> dict[str, Values]:
+def own(raws: Sequence[bytes]) -> dict[str, list[str | None]]:
     """What transactions say of themselves; null for what is none, and for what one leaves out."""
+    given = [transaction(raw) for raw in raws]
     return {
+        "size": [str(len(raw)) for raw in raws],
         "gas_limit": [tx and str(tx.gas_limit) for tx in given],
         "fee": [
             tx and _rows.json([{"denom": c.denom, "amount": c.amount} for c in tx.fee])
