@@ -7,6 +7,7 @@ import math
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -170,6 +171,13 @@ def test_entry_of_a_node_that_told_little_is_valid_too(tmp_path: Path) -> None:
         assert told in text
 
 
+def test_entry_of_a_family_that_is_asked_by_grpc_keeps_its_url(tmp_path: Path) -> None:
+    """Other families' entries may not have such a URL."""
+    word = "grpcs://fullnode.example:443"
+    text = probe.entry(replace(FOUND, family="sui"), word, "mychain")
+    assert validated(text, tmp_path)["endpoints"] == [word]
+
+
 @pytest.mark.parametrize(
     ("word", "plain"),
     [
@@ -177,7 +185,6 @@ def test_entry_of_a_node_that_told_little_is_valid_too(tmp_path: Path) -> None:
         ("env:NODE_URL", True),
         ("https://api.avax.network/ext/bc/C/rpc", True),
         ("https://rpc.example/ethereum_mainnet", True),
-        ("grpcs://fullnode.example:443", True),
         ("https://node.example/v3/0123456789abcdef0123456789abcdef", False),
         ("https://node.example/a1b2c3d4e5", False),
         ("https://node.example/SECRETSECRETSECRETSECRET", False),
