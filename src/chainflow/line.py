@@ -230,7 +230,9 @@ class _Line:
             raise MalformedAnswer(told) from error
         size = sum(block.size for block in blocks)
         blocks.clear()
-        return batches.Slice(self.chain, range_, self.datasets, rows, size, hosts)
+        # Here and not in the merge's thread, which would wait for the interpreter at every piece.
+        csv = {name: batches.written(table) for name, table in rows.items()}
+        return batches.Slice(self.chain, range_, self.datasets, rows, size, hosts, csv)
 
     async def merge(self, slice_: Slice) -> None:
         """Check and merge rows, once, and count them; what fails stays in staging."""

@@ -263,7 +263,7 @@ def test_copy_killed_inside_leaves_nothing(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, put: Callable[[Engine, batch.Slice], object]
 ) -> None:
     """Its connection cut amid COPY it leaves no row and no table; run again, it writes all."""
-    pieces = batch._csv
+    pieces = batch.written
 
     def cut(rows: pa.Table) -> Iterator[memoryview]:
         yield from pieces(rows)
@@ -273,7 +273,7 @@ def test_copy_killed_inside_leaves_nothing(
         yield memoryview(b"")
 
     rows = small.slice_(engine, BlockRange(0, 3))
-    monkeypatch.setattr(batch, "_csv", cut)
+    monkeypatch.setattr(batch, "written", cut)
     with pytest.raises(StoreUnavailable):
         put(engine, rows)
     assert small.staging(engine) == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # Some MB of text at a time; a transaction's input makes a row 1 KB and more.
 _CSV_ROWS = 4_096
-_COPY_BYTES = 1 << 20
+_COPY_BYTES = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ class Slice:
         tables: By dataset, its columns in their order.
         size: Bytes the node sent for them.
         hosts: The endpoints they came from.
+        csv: By dataset its rows as COPY takes them, where they are `written` already.
     """
 
     chain: Chain
@@ -46,6 +47,7 @@ class Slice:
     tables: Mapping[str, pa.Table]
     size: int
     hosts: tuple[str, ...] = ()
+    csv: Mapping[str, Sequence[memoryview]] = field(default_factory=dict)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -218,12 +220,12 @@ def _stage(connection: Connection, slice_: Slice, dataset: Dataset) -> StagedTab
 def copy(connection: Connection, table: str, slice_: Slice, dataset: Dataset) -> None:
     """Write a dataset's rows into a table, which may refuse them."""
     columns = [column.name for column in dataset.columns]
-    rows = slice_.tables[dataset.name].select(columns)
+    pieces = slice_.csv.get(dataset.name) or written(slice_.tables[dataset.name].select(columns))
     where = f"{slice_.chain.name} {slice_.blocks}: {dataset.name}"
     try:
         connection.connection.cursor().copy_expert(
             f"COPY {table} ({database.quoted_list(*columns)}) FROM STDIN (FORMAT csv)",
-            _Csv(rows),
+            _Csv(pieces),
             size=_COPY_BYTES,
         )
     except (psycopg2.DataError, psycopg2.IntegrityError) as error:
@@ -233,10 +235,10 @@ def copy(connection: Connection, table: str, slice_: Slice, dataset: Dataset) ->
 
 
 class _Csv:
-    """A table as the CSV file that COPY reads, made a few rows at a time."""
+    """Pieces of CSV as the file that COPY reads."""
 
-    def __init__(self, rows: pa.Table) -> None:
-        self._pieces = _csv(rows)
+    def __init__(self, pieces: Sequence[memoryview]) -> None:
+        self._pieces = iter(pieces)
         self._left = memoryview(b"")
 
     def read(self, size: int) -> bytes:
@@ -247,16 +249,19 @@ class _Csv:
         return bytes(piece)
 
 
-def _csv(rows: pa.Table) -> Iterator[memoryview]:
+def written(rows: pa.Table) -> tuple[memoryview, ...]:
+    """Rows as CSV for COPY, some MB a piece."""
     import pyarrow as pa
     from pyarrow import csv
 
     options = csv.WriteOptions(include_header=False)
     rows = _times_as_text(rows)
+    pieces = []
     for start in range(0, rows.num_rows, _CSV_ROWS):
         sink = pa.BufferOutputStream()
         csv.write_csv(rows.slice(start, _CSV_ROWS), sink, options)
-        yield memoryview(sink.getvalue())
+        pieces.append(memoryview(sink.getvalue()))
+    return tuple(pieces)
 
 
 def _times_as_text(rows: pa.Table) -> pa.Table:
