@@ -15,7 +15,7 @@ from chainflow.errors import MalformedAnswer, RowsRefused
 from chainflow.store import control, database, tables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import pyarrow as pa
     from sqlalchemy.engine import Connection, Engine
@@ -272,9 +272,9 @@ def _times_as_text(rows: pa.Table) -> pa.Table:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    for place, field in enumerate(rows.schema):
-        if pa.types.is_timestamp(field.type):
+    for place, column in enumerate(rows.schema):
+        if pa.types.is_timestamp(column.type):
             times = rows[place].unique()
             texts = times.cast(pa.string()).take(pc.index_in(rows[place], times))
-            rows = rows.set_column(place, field.name, texts)
+            rows = rows.set_column(place, column.name, texts)
     return rows
