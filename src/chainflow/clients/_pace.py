@@ -44,11 +44,11 @@ class Limits:
     requests_in_flight: int = 16
     calls_per_request: int = 50
     # An answer beyond this is refused; beyond the next, one is read at a time; one beyond the last
-    # makes the next request smaller: what is read whole while it is in the processor's cache costs
-    # a quarter less.
+    # makes the next request smaller: what is read while the processor's cache holds it costs less,
+    # and with small answers a node that is far away is waited for.
     body_bytes: int = 256 * 2**20
     large_bytes: int = 4 * 2**20
-    answer_bytes: int = 2**20
+    answer_bytes: int = 2 * 2**20
     # What may wait for the consumer.
     buffer_bytes: int = 32 * 2**20
     buffer_blocks: int = 1000
