@@ -55,6 +55,22 @@ def test_rows_of_a_recorded_evm_block_hash_again(one: evm_blocks.Recorded) -> No
     assert failing(evm.rehash(chain), reader("evm", [raw], names), raw.height) == []
 
 
+@pytest.mark.parametrize(("column", "cell"), [("topic1", "0x12"), ("address", "0x")])
+def test_a_logs_word_of_another_size_is_told(column: str, cell: str) -> None:
+    """What the hash takes for granted of a node's log, a table's row may have lost."""
+    raw = evm_blocks.recorded("ethereum", 13998626).raw()
+    read = reader("evm", [raw], EVM)
+    row = next(row for row in read("logs", BlockRange(0, 10**9)) or () if row["topic1"])
+    log = {**row, column: cell}
+
+    def damaged(name: str, wanted: BlockRange) -> list[_rehashed.Row] | None:
+        return [log] if name == "logs" else read(name, wanted)
+
+    chain = Chain("ethereum", "evm", 1, 5.0)
+    told = f"log {log['log_index']}: the address or a topic is not of its size"
+    assert failing(evm.rehash(chain), damaged, raw.height) == [(raw.height, told)]
+
+
 @pytest.mark.parametrize("names", [("blocks",), ("blocks", "transactions"), ("blocks", "logs")])
 def test_tables_that_are_not_kept_are_not_missed(names: Sequence[str]) -> None:
     """Of a chain with few datasets as much is proven as they hold."""

@@ -167,11 +167,11 @@ def test_messages_that_carry_no_burn_are_no_rows() -> None:
     "log",
     [
         evm.log(0, cctp.BURN_V1),
-        evm.log(0, cctp.BURN_V2, "0x" + "ff" * 32, "0x00", "0x", data="0x" + "ff" * 500),
+        evm.log(0, cctp.BURN_V2, *["0x" + "ff" * 32] * 2, data="0x" + "ff" * 500),
         evm.log(0, cctp.MINT_V2, "0x" + "ff" * 32, "0x" + "ff" * 32, data="0x" + "00" * 64),
         evm.log(0, cctp.SENT, data="0x" + "ff" * 64),
-        evm.log(0, cctp.RECEIVED_V2, "0x", data="0x" + "ff" * 96),
-        evm.log(0, cctp.MINT_V1, "0x0", "0x1", data="0x123"),
+        evm.log(0, cctp.RECEIVED_V2, data="0x" + "ff" * 96),
+        evm.log(0, cctp.MINT_V1, *["0x" + "ff" * 32] * 2, data="0x123"),
     ],
 )
 def test_events_that_only_look_like_the_protocols_are_no_rows(log: Json) -> None:

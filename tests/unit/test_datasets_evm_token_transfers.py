@@ -122,9 +122,7 @@ NO_TRANSFERS = {
     "data too long": evm.erc20(0) | {"data": words(1, 2)},
     "wide sender": evm.erc20(0) | {"topics": [evm.TRANSFER, ADDRESS_TOO_WIDE, evm.word(ZERO)]},
     "wide receiver": evm.erc20(0) | {"topics": [evm.TRANSFER, evm.word(ZERO), ADDRESS_TOO_WIDE]},
-    "short topic": evm.erc20(0) | {"topics": [evm.TRANSFER, evm.SENDER, evm.RECEIVER]},
     "ERC-721 with data": nft(1, data=words(1)),
-    "ERC-721 with a short id": nft(1) | {"topics": [*nft(1)["topics"][:3], "0x1"]},
     "single, nothing indexed": single(topics=[token_transfers.TRANSFER_SINGLE]),
     "single, three words": single(data=words(1, 2, 3)),
     "single, wide operator": single(

@@ -119,6 +119,18 @@ def test_a_wrong_log_is_malformed_and_its_path_named() -> None:
 
 
 @pytest.mark.parametrize(
+    ("field", "text"),
+    [("address", "0x" + "ab" * 21), ("topics", ["0x" + "ab" * 31]), ("topics", ["0x" + "ab" * 33])],
+)
+def test_a_log_of_words_of_another_size_is_malformed(field: str, text: object) -> None:
+    """An address has 20 bytes and a topic 32: their sizes are relied upon from here on."""
+    rows = _receipts()
+    rows[1]["logs"][0][field] = text
+    with pytest.raises(MalformedAnswer, match=rf"length .*{field}"):
+        evm.decode_receipts(_encode(rows))
+
+
+@pytest.mark.parametrize(
     "answer",
     [b"", b"null", b"[]", b"{", b'"0x"', b"\xff", b'{"a":"\xff"}', b"[" * 5000, b'{"a":\x00}'],
 )

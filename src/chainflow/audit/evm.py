@@ -170,10 +170,13 @@ def _receipt(row: Row, logs: Sequence[Row], block: Row) -> wire.Receipt:
 
 
 def _log(row: Row, place: dict[str, Any]) -> wire.Log:
+    topics = [row[name] for name in _TOPICS if row[name] is not None]
+    if len(row["address"]) != wire.ADDRESS or any(len(topic) != wire.WORD for topic in topics):
+        raise ValueError(f"log {row['log_index']}: the address or a topic is not of its size")
     return wire.Log(
         **place,
         address=row["address"],
-        topics=[row[name] for name in _TOPICS if row[name] is not None],
+        topics=topics,
         data=row["data"],
         log_index=hex(row["log_index"]),
         transaction_hash=row["transaction_hash"],

@@ -141,17 +141,19 @@ class Proof:
             and (height >= self._byzantium or all(one.root for one in receipts))
         )
         if by_root:
-            roots.check_receipts(block, receipts, height)
+            roots.check_receipts(block, receipts, height, said)
             roots.check_log_indexes(receipts, height)
         if "bloom" in parts and not (by_root and vouched):
             blooms = [one.logs_bloom for one in receipts] if settles_others else [block.logs_bloom]
             claimed = roots.made(height, "logsBloom", _together, blooms)
             if claimed or vouched:
                 if said is None:
-                    words = receipt_forms.words_of(log for one in receipts for log in one.logs)
+                    logs = [log for one in receipts for log in one.logs]
+                    words, count = receipt_forms.words_of(logs), len(logs)
                 else:
                     words = {*said.logs["address"], *said.topics}
-                _check_bloom(claimed, words, height, logs=sum(len(one.logs) for one in receipts))
+                    count = len(said.logs["address"])
+                _check_bloom(claimed, words, height, logs=count)
 
 
 def _opens_with_deposit(block: Block) -> bool:

@@ -86,16 +86,21 @@ def _outcome(receipt: Receipt) -> str:
 
 
 def _logs(logs: list[Log]) -> str:
-    return listed(
-        "".join(
-            [
-                listed(
-                    f"{item(log.address)}{listed(''.join(map(item, log.topics)))}{item(log.data)}"
-                )
-                for log in logs
-            ]
-        )
-    )
+    return listed("".join([_log(log.address, log.topics, log.data) for log in logs]))
+
+
+# What stands before 20 bytes, before 32, and before a list of so many topics.
+_ADDRESS, _WORD = "94", "a0"
+_MOST_TOPICS = 4
+_TOPICS = [rlp.list_prefix(33 * count).hex() for count in range(_MOST_TOPICS + 1)]
+
+
+def _log(address: str, topics: list[str], data: str) -> str:
+    """A log, whose address and topics are of one size each, as `wire.evm.Log` has it."""
+    if len(topics) > _MOST_TOPICS:
+        raise ValueError(f"{len(topics)} topics, more than the EVM allows")
+    words = "".join(topics).replace("0x", _WORD)
+    return listed(f"{_ADDRESS}{address[2:]}{_TOPICS[len(topics)]}{words}{item(data)}")
 
 
 def _tail(receipt: Receipt, kind: int) -> str:

@@ -109,7 +109,9 @@ def joined(
     """What a batch of each block says, in the order of the blocks: whose it is, and by column."""
     found = pa.Table.from_batches(batches, columns).combine_chunks()
     own = Rows(blocks, range(found.num_rows), owned([batch.num_rows for batch in batches]))
-    return own, {name: found[name].combine_chunks() for name in found.column_names}
+    # Of one chunk each, which need not be combined once more.
+    whole = found.to_batches() or [pa.RecordBatch.from_pylist([], columns)]
+    return own, dict(zip(columns.names, whole[0].columns, strict=True))
 
 
 def schema(columns: Sequence[Column]) -> pa.Schema:

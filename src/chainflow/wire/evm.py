@@ -9,10 +9,17 @@ and Celo nodes as recorded in tests/data/evm.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from chainflow.errors import MalformedAnswer
 from chainflow.wire import _extra
+
+ADDRESS, WORD = 42, 66
+"""Characters of 20 bytes, and of 32, as hex text."""
+Address = Annotated[str, msgspec.Meta(min_length=ADDRESS, max_length=ADDRESS)]
+Word = Annotated[str, msgspec.Meta(min_length=WORD, max_length=WORD)]
 
 
 class Wire(_extra.Wire, rename="camel", kw_only=True):
@@ -22,8 +29,8 @@ class Wire(_extra.Wire, rename="camel", kw_only=True):
 class Log(Wire, kw_only=True):
     """An event log inside a receipt."""
 
-    address: str
-    topics: list[str]
+    address: Address
+    topics: list[Word]
     data: str
     log_index: str
     block_hash: str
@@ -70,7 +77,7 @@ class Receipt(Wire, kw_only=True):
 class Transaction(Wire, kw_only=True):
     """One transaction of a block; absent fields are None, whatever its type."""
 
-    hash: str
+    hash: Word
     transaction_index: str
     block_hash: str
     block_number: str

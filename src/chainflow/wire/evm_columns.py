@@ -6,9 +6,11 @@ is proven; what waits to become a table is columns.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate, chain, repeat
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,7 @@ import pyarrow as pa
 from msgspec.structs import astuple
 
 from chainflow.errors import MalformedAnswer
-from chainflow.wire.evm import Block, Log, Receipt, Transaction, quantity
+from chainflow.wire.evm import ADDRESS, WORD, Block, Log, Receipt, Transaction, quantity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -190,16 +192,23 @@ def _places(given: Column, counts: Sequence[int]) -> Column | None:
 
 def _arrays(said: Mapping[str, Column]) -> dict[str, Array]:
     """What is kept, as arrays; all texts in one go, since each call into Arrow has its price."""
-    kept = {name: column for name, column in said.items() if name not in _NOT_KEPT}
-    made = {name: _ODD[name](kept[name]) for name in kept.keys() & _ODD.keys()}
-    texts = [n for n, column in kept.items() if n not in made and not _is_nothing(column)]
-    together = _texts(list(chain.from_iterable(kept[name] for name in texts)))
+    made: dict[str, Array] = {}
+    texts = []
+    for name, column in said.items():
+        if name in _NOT_KEPT:
+            continue
+        if name in _ODD:
+            made[name] = _ODD[name](column)
+        elif _is_nothing(column):
+            made[name] = _nulls(len(column))
+        else:
+            made[name] = _NULLS  # until all texts are known
+            texts.append(name)
+    together = _texts(list(chain.from_iterable(map(said.__getitem__, texts))))
     for place, name in enumerate(texts):
-        count = len(kept[name])
+        count = len(said[name])
         made[name] = together.slice(place * count, count)
-    return {
-        name: made[name] if name in made else _nulls(len(column)) for name, column in kept.items()
-    }
+    return made
 
 
 def _batch(columns: Mapping[str, Array]) -> pa.RecordBatch:
@@ -207,7 +216,9 @@ def _batch(columns: Mapping[str, Array]) -> pa.RecordBatch:
 
 
 _NONE = (None,)
-_NULLS = pa.nulls(1 << 12, pa.string())
+_MANY = 1 << 12
+_NULLS = pa.nulls(_MANY, pa.string())
+_NO_FLAGS = pa.nulls(_MANY, pa.bool_())
 
 
 def _texts(column: Column) -> Array:
@@ -220,7 +231,7 @@ def _is_nothing(column: Column) -> bool:
 
 
 def _nulls(count: int) -> Array:
-    return _NULLS.slice(0, count) if count <= len(_NULLS) else pa.nulls(count, pa.string())
+    return _NULLS.slice(0, count) if count <= _MANY else pa.nulls(count, pa.string())
 
 
 def _unlike(column: Column, usual: str) -> Column:
@@ -229,6 +240,8 @@ def _unlike(column: Column, usual: str) -> Column:
 
 
 def _flags(column: Column) -> Array:
+    if len(column) <= _MANY and _is_nothing(column):
+        return _NO_FLAGS.slice(0, len(column))
     return pa.array(column, pa.bool_())
 
 
@@ -244,14 +257,31 @@ def _json(column: Sequence[msgspec.Raw]) -> Array:
     return _texts([None if text == "null" else text for text in texts])
 
 
+# Where texts of one size begin and end in what they are joined to.
+_ENDS = {
+    size: pa.py_buffer(array("i", range(0, size * (_MANY + 1), size))) for size in (WORD, ADDRESS)
+}
+
+
+def _equally_long(column: Column, size: int) -> Array:
+    """Texts of as many characters each: joined, at a third of what Arrow's own way costs."""
+    joined = "".join(column).encode()
+    count = len(column)
+    if count > _MANY or len(joined) != count * size:
+        return _texts(column)
+    return pa.StringArray.from_buffers(count, _ENDS[size], pa.py_buffer(joined))
+
+
 def _lists(column: Sequence[Sequence[str]], flat: Sequence[str]) -> Array:
     ends = pa.array([0, *accumulate(map(len, column))], pa.int32())
-    return pa.ListArray.from_arrays(ends, pa.array(flat, pa.string()))
+    return pa.ListArray.from_arrays(ends, _equally_long(flat, WORD))
 
 
 # Each of them is the block's own, or proven against it; receipts' blooms are a sixth of an answer.
 _NOT_KEPT = frozenset({"block_hash", "block_number", "logs_bloom", "logs", "topics"})
 _ODD: dict[str, Callable[[Sequence[Any]], Array]] = {
+    "address": partial(_equally_long, size=ADDRESS),
+    "hash": partial(_equally_long, size=WORD),
     "removed": _removed,
     "is_system_tx": _flags,
     "blob_versioned_hashes": _json,
