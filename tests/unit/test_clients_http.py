@@ -162,10 +162,25 @@ def test_a_quiet_node_refuses_by_itself() -> None:
     assert not fake.asked
 
 
-def test_success_widens_the_window_by_one_a_round() -> None:
+def test_until_the_first_trouble_every_success_widens_the_window() -> None:
+    """So it doubles a round, up to the top: a node that is far away is soon asked enough."""
+
+    async def work(node: Node) -> None:
+        sizes = []
+        for _ in range(4):
+            node.went_well()
+            sizes.append(node.window.size)
+        assert sizes == [5, 6, 7, 7]
+
+    _with(FakeNode(chain(1)), work, replace(FAST, requests_in_flight=7))
+
+
+def test_after_it_success_widens_the_window_by_one_a_round() -> None:
     """Additive up: as many successes as the window holds make it one wider, up to the top."""
 
     async def work(node: Node) -> None:
+        node.window.size = 8
+        node.went_wrong(NodeUnavailable("HTTP 503"), asyncio.get_running_loop().time())
         sizes = []
         for _ in range(4 + 5 + 6):
             node.went_well()

@@ -71,6 +71,7 @@ class Node:
         self._freed = asyncio.Event()
         self._body = Bodies(limits).read
         self._successes = 0
+        self._untroubled = True
         self._halved_at = -math.inf
         self._quiet_until = -math.inf
         self._next_call = -math.inf
@@ -87,16 +88,20 @@ class Node:
         return ahead + self.health.slow_seconds()
 
     def went_well(self, seconds: float = 0.0) -> None:
-        """Count an answer: healthy again, and one more request in flight per full window."""
+        """Count an answer: healthy again, and one more request in flight, up to the first trouble.
+
+        After that, one more per full window.
+        """
         self.health.well(seconds)
         self._successes += 1
-        if self._successes >= self.window.size:
+        if self._untroubled or self._successes >= self.window.size:
             self._successes = 0
             self.window.up()
 
     def went_wrong(self, error: WorkError, began: float) -> None:
         """Count a failure of work begun at `began` (loop time); ask for less where that helps."""
         _forget_frames(error)
+        self._untroubled = False
         if isinstance(error, WrongChain):
             self.dismissed = error
         if isinstance(error, RateLimited) and self._told_to_be_quiet(error):
