@@ -26,7 +26,7 @@ from chainflow.errors import (
     WorkError,
 )
 from chainflow.store import batch as batches
-from chainflow.store import rewind, tables
+from chainflow.store import database, rewind, tables
 from chainflow.store.trouble import outlast_in_thread
 from chainflow.types import Batch, BlockRange
 
@@ -99,15 +99,16 @@ async def run(
     pa.set_memory_pool(pa.system_memory_pool())
     found = endpoints.resolve(chain.endpoints, connection)
     try:
-        async with (
-            clients.connect(chain, found) as client,
-            cross_check.opened(chain, found) as witness,
-        ):
-            for batch in wanted:
-                datasets = tables_of.get(chain.family, batch.datasets)
-                await outlast_in_thread(partial(tables.ensure, engine, chain, datasets))
-                line = _Line(engine, chain, datasets, run_id, on_merge, total, witness)
-                await _linked(line, client, batch)
+        with database.kept(engine) as store:
+            async with (
+                clients.connect(chain, found) as client,
+                cross_check.opened(chain, found) as witness,
+            ):
+                for batch in wanted:
+                    datasets = tables_of.get(chain.family, batch.datasets)
+                    await outlast_in_thread(partial(tables.ensure, store, chain, datasets))
+                    line = _Line(store, chain, datasets, run_id, on_merge, total, witness)
+                    await _linked(line, client, batch)
     finally:
         gc.set_threshold(*usual)
         pa.set_memory_pool(pool)

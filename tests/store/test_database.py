@@ -128,6 +128,38 @@ def test_engine_opens_a_connection_each_time(engine: Engine) -> None:
     assert first != second
 
 
+def backend(engine: Engine) -> int:
+    """Which of the server's processes serves the next transaction."""
+    return int(small.ask(engine, "SELECT pg_backend_pid()")[0])
+
+
+def test_kept_connection_serves_all_that_is_done_within(engine: Engine) -> None:
+    """One process of the server's for many transactions; nothing of it is left afterwards."""
+    with database.kept(engine) as one:
+        pids = {backend(one) for _ in range(3)}
+    assert len(pids) == 1
+    gone = f"SELECT count(*) FROM pg_stat_activity WHERE pid = {pids.pop()}"
+    while small.ask(engine, gone) != [0]:
+        pass
+
+
+def test_kept_connection_that_died_is_opened_anew(engine: Engine) -> None:
+    """A server that was restarted between two transactions is not noticed."""
+    with database.kept(engine) as one:
+        before = backend(one)
+        small.ask(engine, f"SELECT pg_terminate_backend({before})")
+        assert backend(one) != before
+
+
+def test_kept_connection_is_given_up_after_an_error(engine: Engine) -> None:
+    """A read-only server asks for another one, which only a new connection may find."""
+    with database.kept(engine) as one:
+        before = backend(one)
+        with pytest.raises(TerminalError, match="division by zero"):
+            small.do(one, "SELECT 1 / 0")
+        assert backend(one) != before
+
+
 def test_dead_server_is_told_in_one_line() -> None:
     """Host and reason are named, the password is not, and it is worth a retry."""
     engine = database.engine(f"postgresql://user:{SECRET}@127.0.0.1:1/db")

@@ -7,13 +7,13 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
 import psycopg2
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, QueuePool
 
 from chainflow import endpoints
 from chainflow.errors import InputError, StoreOutdated, UnknownConnection
@@ -21,6 +21,7 @@ from chainflow.store import embedded, known, migrations, trouble
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL, Connection, Engine
+    from sqlalchemy.engine.interfaces import DBAPIConnection
 
 # A merge of one slice takes seconds; ten minutes is a hung one. Eight tasks of a chain may queue.
 # The locks of a worker whose machine is gone last a minute: the server asks whether it is there.
@@ -86,6 +87,27 @@ def engine(url: str) -> Engine:
 
 
 @contextmanager
+def kept(engine: Engine) -> Iterator[Engine]:
+    """The same store, but one connection serves all that is done within, if one thing at a time.
+
+    It is asked whether it is there before it is used again, and given up after an error of the
+    store: a new one may find another server.
+    """
+    one = sa.create_engine(
+        engine.url,
+        creator=lambda: _opened(engine),
+        poolclass=QueuePool,
+        pool_size=1,
+        max_overflow=-1,
+        pool_pre_ping=True,
+    )
+    try:
+        yield one
+    finally:
+        one.dispose()
+
+
+@contextmanager
 def begin(engine: Engine) -> Iterator[Connection]:
     """One transaction, committed at the end; what PostgreSQL refuses becomes an error of ours."""
     with _ours(engine), engine.begin() as connection:
@@ -105,7 +127,15 @@ def _ours(engine: Engine) -> Iterator[None]:
     try:
         yield
     except REFUSALS as error:
+        engine.dispose()
         raise trouble.meant(getattr(error, "orig", None) or error, _where(engine)) from None
+
+
+def _opened(engine: Engine) -> DBAPIConnection:
+    """A connection of the driver's own, as the engine opens them."""
+    opened = engine.raw_connection()
+    opened.detach()
+    return cast("DBAPIConnection", opened.dbapi_connection)
 
 
 def upgrade(engine: Engine) -> None:
