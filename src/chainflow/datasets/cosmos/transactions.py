@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from chainflow.datasets._columns import columns, computed, field, read, table
+from chainflow.datasets._columns import columns, computed, field, json_texts, read, table
 from chainflow.datasets.cosmos import _rows
 from chainflow.datasets.cosmos._protobuf import transaction
 from chainflow.datasets.cosmos._text import READERS
@@ -61,7 +61,7 @@ def decode(blocks: Sequence[RawBlock]) -> pa.Table:
     values: dict[str, Values] = {
         **read(_FIELDS, found.items),
         **own([sent.raw for sent in found.items]),
-        "transaction_hash": [_rows.transaction_hash(sent.raw) for sent in found.items],
+        "transaction_hash": _rows.hashes(blocks),
         "transaction_index": pa.array([sent.place for sent in found.items], pa.int64()),
         "code": pa.array([result.code for result in results], pa.int64()),
         "raw": [b64encode(sent.raw).decode() for sent in found.items],
@@ -77,14 +77,11 @@ def own(raws: Sequence[bytes]) -> dict[str, list[str | None]]:
     return {
         "size": [str(len(raw)) for raw in raws],
         "gas_limit": [tx and str(tx.gas_limit) for tx in given],
-        "fee": [
-            tx and _rows.json([{"denom": c.denom, "amount": c.amount} for c in tx.fee])
-            for tx in given
-        ],
+        "fee": json_texts([tx and tx.fee for tx in given]),
         "fee_payer": [tx and (tx.payer or None) for tx in given],
         "fee_granter": [tx and (tx.granter or None) for tx in given],
         "memo": [tx and tx.memo for tx in given],
-        "message_types": [tx and _rows.json(tx.message_types) for tx in given],
+        "message_types": json_texts([tx and tx.message_types for tx in given]),
         "timeout_height": [tx and str(tx.timeout_height) for tx in given],
     }
 
