@@ -105,7 +105,7 @@ def _events(results: Results) -> Events:
     # One call, since each into Arrow has its price.
     texts = pa.array([*(event.type for event in events), *lines.split("\n")], pa.string())
     return Events(
-        parts=[(source, place, len(part)) for part, source, place in parts],
+        parts=[(source, place, len(part)) for part, source, place in parts if part],
         types=texts.slice(0, count),
         attributes=texts.slice(count, count),
         extra=pa.array(extra, pa.string()) if any(extra) else pa.nulls(count, pa.string()),
