@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 import pyarrow as pa
@@ -21,14 +21,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Sent(NamedTuple):
-    """A transaction's bytes and its result, at its place in the block."""
-
-    place: int
-    raw: bytes
-    result: TxResult
-
-
 class Attribute(msgspec.Struct, gc=False):
     """One fact of an event, as column `attributes` has it."""
 
@@ -39,9 +31,10 @@ class Attribute(msgspec.Struct, gc=False):
 _attributes = msgspec.json.Decoder(list[list[Attribute]])
 
 
-def transactions(blocks: Sequence[RawBlock]) -> Rows[Sent]:
-    """Every transaction of the blocks."""
-    return rows(blocks, _transactions)
+def transactions(blocks: Sequence[RawBlock]) -> tuple[list[bytes], Rows[TxResult]]:
+    """The bytes of every transaction of the blocks, and its result."""
+    sent = [raw for block in blocks for raw in block.payload.block.data.txs or ()]
+    return sent, rows(blocks, _results)
 
 
 def events(blocks: Sequence[RawBlock]) -> tuple[Rows[int], dict[str, Array]]:
@@ -86,10 +79,11 @@ def json(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _transactions(block: RawBlock) -> list[Sent]:
-    results = _fetched(block, block.payload.results).txs_results or ()
-    sent = block.payload.block.data.txs or ()
-    return [Sent(i, raw, result) for i, (raw, result) in enumerate(zip(sent, results, strict=True))]
+def _results(block: RawBlock) -> Sequence[TxResult]:
+    results: Sequence[TxResult] = _fetched(block, block.payload.results).txs_results or ()
+    if len(results) != len(block.payload.hashes):
+        raise ValueError(f"height {block.height} has not one result for each transaction")
+    return results
 
 
 def _places(blocks: Sequence[RawBlock], told: Sequence[Events]) -> Array:
