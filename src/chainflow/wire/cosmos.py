@@ -186,10 +186,15 @@ def decode_results(answer: bytes | msgspec.Raw) -> Results:
     if results.finalize_block_events is UNSET and is_base64(list(_events(results))):
         for event in _events(results):
             settle(event, unwrapped)
-    elif _NUL in bytes(answer):
+    elif _holds_nul(bytes(answer)):
         for event in _events(results):
             settle(event, str.encode)
     return results
+
+
+def _holds_nul(answer: bytes) -> bool:
+    """Whether U+0000 may be in it; that there is no escape at all is seen much sooner."""
+    return b"\\" in answer and _NUL in answer
 
 
 def decode_status(answer: bytes | msgspec.Raw) -> Status:
