@@ -13,7 +13,7 @@ from typing import Any
 from chainflow.clients._cosmos_hashes import instant
 from chainflow.types import RawBlock
 from chainflow.wire import cosmos as wire
-from chainflow.wire.cosmos_columns import payload
+from chainflow.wire.cosmos_columns import payload, transaction_hashes
 
 _DATA = Path(__file__).parent / "data" / "cosmos"
 Json = dict[str, Any]
@@ -126,6 +126,7 @@ def raw(block: Mapping[str, Any], results: Mapping[str, Any] | None) -> RawBlock
             answer.block_id,
             answer.block,
             None if results is None else wire.decode_results(texts[1]),
+            transaction_hashes(answer.block),
         ),
         size=sum(map(len, texts)),
     )

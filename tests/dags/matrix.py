@@ -23,6 +23,8 @@ _PROTOBUF = (
     "unit/test_clients_sui.py",
     "unit/test_datasets_sui.py",
     "contract/test_recorded_sui.py",
+    "unit/test_datasets_cosmos.py",
+    "contract/test_recorded_cosmos.py",
     "unit/test_wire_tron.py",
     "unit/test_clients_tron_proof.py",
     "contract/test_recorded_tron.py",

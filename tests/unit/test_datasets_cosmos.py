@@ -103,6 +103,30 @@ def test_any_bytes_are_a_transaction_or_none(blob: bytes) -> None:
     assert found is None or isinstance(found, Tx)
 
 
+WHOLE = tx(memo="memo", fee=chunk(1, chunk(1, b"uusdc") + chunk(2, b"7")) + number(2, 200_000))
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.integers(0, len(WHOLE)),
+    st.integers(0, len(WHOLE)),
+    st.one_of(st.binary(max_size=3), st.sampled_from([tx(), chunk(2, b""), chunk(9, b"later")])),
+)
+def test_a_transaction_is_read_alike_by_both_readers(start: int, stop: int, put: bytes) -> None:
+    """Whatever bytes of one are replaced or put into it."""
+    changed = WHOLE[:start] + put + WHOLE[max(start, stop) :]
+    usual = _protobuf._usual(changed)
+    assert usual is None or usual == _protobuf._any(changed)
+
+
+def test_an_unusual_transaction_is_read() -> None:
+    """Fields in another order, an unknown one, and one that stands twice, whose last counts."""
+    fee = chunk(2, number(2, 7) + number(2, 8))
+    body = chunk(2, b"first") + chunk(1, chunk(1, SEND.encode())) + chunk(2, b"memo")
+    said = _protobuf.transaction(chunk(2, fee) + chunk(1, body + chunk(77, b"later")))
+    assert said == Tx((SEND,), "memo", 0, (), 8, "", "")
+
+
 def test_a_log_is_kept_of_failures_alone() -> None:
     """A success's log repeats its events, up to Cosmos SDK 0.50."""
     good, bad = sent(tx(), log="[{...}]"), sent(tx(), log="out of gas", code=11, codespace="sdk")
@@ -149,6 +173,18 @@ def test_an_event_keeps_what_it_has() -> None:
         {"key": "k", "value": "2"},
         {"key": "empty", "value": None},
     ]
+
+
+@pytest.mark.parametrize("index", [{}, {"index": True}, {"index": False}, {"index": None}])
+def test_whether_a_node_indexes_an_attribute_is_not_kept(index: dict[str, object]) -> None:
+    """Its rows would differ by endpoint; a text that looks like it stays."""
+    odd = event("x", ("index", '{"index":false}')) | {"later": '"index":'}
+    odd["attributes"][0] = {k: v for k, v in odd["attributes"][0].items() if k != "index"} | index
+    (row,) = rows(EVENTS, happened(odd))
+    assert row["attributes"] == json.dumps(
+        [{"key": "index", "value": '{"index":false}'}], separators=(",", ":")
+    )
+    assert json.loads(row["extra"]) == {"later": '"index":'}
 
 
 def test_unknown_fields_of_events_and_attributes_are_in_extra() -> None:

@@ -120,10 +120,10 @@ def test_what_may_be_absent_may() -> None:
     events = results.finalize_block_events
     assert isinstance(events, list)
     assert [one.type for one in events] == [None, "x", "y"]
-    assert [(a.key, a.value, a.index) for a in events[0].attributes or ()] == [
-        ("k", None, None),
-        (None, "v", None),
-        (None, None, None),
+    assert [(a.key, a.value) for a in events[0].attributes or ()] == [
+        ("k", None),
+        (None, "v"),
+        (None, None),
     ]
 
 

@@ -130,7 +130,7 @@ def test_address_balances_are_changed_by_accumulators() -> None:
     coin = sui_json.canonical(
         "0xdba34672e30cb065b1f93e3ab55318768fd6fef66c15942c9f7cb846e2f900e7::usdc::USDC"
     )
-    assert found.accumulated == [(OWNER, coin, 7), (OWNER, coin, 1 - 2**64)]
+    assert found.accumulated == ((OWNER, coin, 7), (OWNER, coin, 1 - 2**64))
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from chainflow.clients import _cosmos_hashes as hashes
 from chainflow.errors import MalformedAnswer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from chainflow.types import RawBlock, Verify
     from chainflow.wire.cosmos import Block, BlockAnswer, Results
 
@@ -20,13 +22,19 @@ _NOTHING = sha256(b"").digest()
 
 
 def check_block(
-    answer: BlockAnswer, block: Block, height: int, network: str | None, verify: Verify
+    answer: BlockAnswer,
+    block: Block,
+    sent: Sequence[bytes],
+    height: int,
+    network: str | None,
+    verify: Verify,
 ) -> None:
     """Refuse a block of another height or chain, or one that its own hashes disprove.
 
     Args:
         answer: The block's id.
         block: What the node gave as the block.
+        sent: The hashes of its transactions.
         height: What it was asked for.
         network: The chain's id, where the registry names it.
         verify: What is proven: the header by its hash; by `roots` its transactions as well.
@@ -46,7 +54,7 @@ def check_block(
         hashes.unhex(text)
     if verify != "roots":
         return
-    _same("data_hash", header.data_hash, hashes.data_hash(block.data.txs or ()), "hashes")
+    _same("data_hash", header.data_hash, hashes.merkle(sent), "hashes")
     nothing = hashes.unhex(header.evidence_hash) in (_NOTHING, b"")
     if nothing == bool(block.evidence.evidence):
         raise MalformedAnswer("evidence_hash and evidence disagree on whether there is any")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?Z", flags=re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UINT64 = 2**64 - 1
+_KEPT_HEADS = 4_096
 
 
 def varint(number: int) -> bytes:
@@ -42,12 +44,18 @@ def varint(number: int) -> bytes:
 
 def number(field: int, value: int) -> bytes:
     """A field with a number; nothing for 0."""
-    return varint(field << 3) + varint(value) if value else b""
+    return _head(field << 3) + varint(value) if value else b""
 
 
 def chunk(field: int, value: bytes) -> bytes:
     """A field with bytes, text or a message, empty or not."""
-    return varint(field << 3 | 2) + varint(len(value)) + value
+    return _head(field << 3 | 2, len(value)) + value
+
+
+@lru_cache(_KEPT_HEADS)
+def _head(*numbers: int) -> bytes:
+    """What stands before a value: its key, and its size if it has one."""
+    return b"".join(map(varint, numbers))
 
 
 def some(field: int, value: bytes) -> bytes:

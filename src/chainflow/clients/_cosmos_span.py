@@ -19,7 +19,7 @@ from chainflow.errors import (
 )
 from chainflow.types import BlockRange, RawBlock
 from chainflow.wire import cosmos as wire
-from chainflow.wire.cosmos_columns import payload
+from chainflow.wire.cosmos_columns import payload, transaction_hashes
 
 if TYPE_CHECKING:
     import msgspec
@@ -123,7 +123,8 @@ def _whole(span: Span, height: int) -> RawBlock:
     block = answer.block
     if block is None:
         raise NotYet("no block in the answer")
-    agree.check_block(answer, block, height, span.network, span.verify)
+    sent = transaction_hashes(block)
+    agree.check_block(answer, block, sent, height, span.network, span.verify)
     results = wire.decode_results(answers[1]) if span.results else None
     results_hash = None
     if results is not None:
@@ -135,7 +136,7 @@ def _whole(span: Span, height: int) -> RawBlock:
         hash=answer.block_id.hash.upper(),
         parent_hash=block.header.last_block_id.hash.upper(),
         time_ms=seconds * 1000 + nanoseconds // 10**6,
-        payload=payload(answer.block_id, block, results, results_hash),
+        payload=payload(answer.block_id, block, results, sent, results_hash),
         size=sum(map(len, answers)),
     )
 

@@ -33,11 +33,12 @@ def check(checkpoint: Checkpoint, height: int, *, objects: bool) -> None:
     if checkpoint.contents_digest != checkpoint.summary.contents_digest:
         committed = checkpoint.summary.contents_digest
         raise _unlike("contents", checkpoint.contents_digest, committed)
-    listed, came = len(checkpoint.contents), len(checkpoint.transactions)
+    transactions, effects_of = checkpoint.contents[::2], checkpoint.contents[1::2]
+    listed, came = len(transactions), len(checkpoint.transactions)
     if listed != came:
         raise MalformedAnswer(f"the contents list {listed} transactions, but {came} came")
-    for i, (executed, (transaction, effects)) in enumerate(
-        zip(checkpoint.transactions, checkpoint.contents, strict=True)
+    for i, (executed, transaction, effects) in enumerate(
+        zip(checkpoint.transactions, transactions, effects_of, strict=True)
     ):
         # What it is called is put together only where it is needed: this is asked very often.
         if executed.digest != transaction:

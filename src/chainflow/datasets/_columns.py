@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
 import pyarrow as pa
 
 from chainflow.datasets._place import Place
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from chainflow.types import ColumnType
 
     Values = Sequence[Any] | pa.Array[Any]
+
+_json = msgspec.json.Encoder()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,14 @@ def columns(height: str, fields: Iterable[Field]) -> tuple[Column, ...]:
 def read(fields: Iterable[Field], items: Sequence[Any]) -> dict[str, list[Any]]:
     """The fields of every item, by column; computed ones are left to the dataset."""
     return {f.column.name: list(map(attrgetter(f.attribute), items)) for f in fields if f.attribute}
+
+
+def json_texts(values: Sequence[object]) -> list[str | None]:
+    """Values as JSON; None stays no value."""
+    there = [value for value in values if value is not None]
+    # A line each: one call for all, and no line break is left in any.
+    lines = iter(_json.encode_lines(there).decode().split("\n"))
+    return [None if value is None else next(lines) for value in values]
 
 
 def arrays(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from struct import Struct
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -24,6 +25,9 @@ from chainflow.wire._sui_bcs import (
     type_text,
 )
 from chainflow.wire._sui_status import SUCCESS, Status, status
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _ADDRESS_BYTES = 32
 _OBJECT_REF_BYTES = 32 + 8 + 33
@@ -51,6 +55,10 @@ _ACCUMULATOR = re.compile(_BEFORE + rb"\x03(.{32})", re.DOTALL)
 _AMOUNT = re.compile(rb"([\x00\x01])\x00(.{8})" + _ID_OPERATION, re.DOTALL)
 
 
+# An owner, a coin type, and how much more it is, or less.
+Accumulated = tuple[str, str, int]
+
+
 class Gas(msgspec.Struct, frozen=True, gc=False):
     """What was paid, in MIST."""
 
@@ -74,10 +82,10 @@ class Effects(msgspec.Struct, frozen=True, gc=False):
     transaction_digest: bytes
     events_digest: bytes | None
     lamport_version: int | None
-    took: list[bytes]
-    took_versions: list[tuple[bytes, int]]
-    wrote: list[bytes]
-    accumulated: list[tuple[str, str, int]]
+    took: Sequence[bytes]
+    took_versions: Sequence[tuple[bytes, int]]
+    wrote: Sequence[bytes]
+    accumulated: Sequence[Accumulated]
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
@@ -181,10 +189,10 @@ def _first(reader: Reader) -> Effects:
         transaction_digest=transaction,
         events_digest=events_digest,
         lamport_version=None,
-        took=[],
+        took=(),
         took_versions=took,
         wrote=wrote,
-        accumulated=[],
+        accumulated=(),
     )
 
 
@@ -198,63 +206,68 @@ def _second(bcs: bytes, at: int, ended: Status) -> Effects:
     try:
         dependencies, at = length(bcs, beginning.end())
         at += dependencies * _DIGEST_WITH_LENGTH
-        effects = Effects(
-            status=ended,
-            epoch=epoch,
-            gas=Gas(computation, storage, rebate, kept),
-            transaction_digest=transaction,
-            events_digest=events_digest,
-            lamport_version=int.from_bytes(bcs[at : at + 8], "little"),
-            took=[],
-            took_versions=[],
-            wrote=[],
-            accumulated=[],
-        )
-        _changes(bcs, at + 8, effects)
+        took, wrote, accumulated = _changes(bcs, at + 8)
     except IndexError:
         raise MalformedAnswer(f"BCS ends at byte {len(bcs)}, within effects") from None
     # What follows says nothing of what was changed, and grows new variants; the digest covers it.
-    return effects
+    return Effects(
+        status=ended,
+        epoch=epoch,
+        gas=Gas(computation, storage, rebate, kept),
+        transaction_digest=transaction,
+        events_digest=events_digest,
+        lamport_version=int.from_bytes(bcs[at : at + 8], "little"),
+        took=took,
+        took_versions=(),
+        wrote=wrote,
+        accumulated=accumulated,
+    )
 
 
-def _changes(bcs: bytes, at: int, effects: Effects) -> None:
-    """What stands at a place of how objects were changed, added to the effects."""
+def _changes(bcs: bytes, at: int) -> tuple[list[bytes], list[bytes], Sequence[Accumulated]]:
+    """How objects were changed, as it stands at a place: `took`, `wrote` and `accumulated`."""
+    took: list[bytes] = []
+    wrote: list[bytes] = []
+    accumulated: tuple[Accumulated, ...] = ()
     count, at = length(bcs, at)
     for _ in range(count):
         change = _CHANGE.match(bcs, at)
-        if not change:
-            at = _accumulate(bcs, at, effects)
+        if change:
+            at = change.end()
+            before, after, package = change.groups()
+            if after is not None:
+                wrote.append(after)
+            # The package that one replaces is no coin either.
+            if before is not None and package is None:
+                took.append(before)
             continue
-        at = change.end()
-        before, after, package = change.groups()
-        if after is not None:
-            effects.wrote.append(after)
-        # The package that one replaces is no coin either.
-        if before is not None and package is None:
-            effects.took.append(before)
+        before, added, at = _accumulator(bcs, at)
+        if before is not None:
+            took.append(before)
+        if added is not None:
+            accumulated += (added,)
+    return took, wrote, accumulated
 
 
-def _accumulate(bcs: bytes, at: int, effects: Effects) -> int:
-    """Add a write to an accumulator to the effects, if it is money; the place after the write."""
+def _accumulator(bcs: bytes, at: int) -> tuple[bytes | None, Accumulated | None, int]:
+    """Of a write to an accumulator: what it took, its change if it is money; the place after it."""
     write = _ACCUMULATOR.match(bcs, at)
     if not write:
         raise MalformedAnswer(f"byte {at}: an object was left in a state unknown to this release")
     before, holder = write.groups()
-    if before is not None:
-        effects.took.append(before)
     kind_at = write.end()
     kind_end = type_end(bcs, kind_at)
-    added = _AMOUNT.match(bcs, kind_end)
-    if not added:
-        return _no_amount(Reader(bcs, kind_end))
+    found = _AMOUNT.match(bcs, kind_end)
+    if not found:
+        return before, None, _no_amount(Reader(bcs, kind_end))
     kind = type_text(bcs[kind_at:kind_end])
-    if kind.startswith(_BALANCE_PREFIX):
-        split, raw = added.groups()
-        amount = int.from_bytes(raw, "little")
-        coin = kind[len(_BALANCE_PREFIX) : -1]
-        owner = hexadecimal(holder)
-        effects.accumulated.append((owner, coin, -amount if split == b"\x01" else amount))
-    return added.end()
+    if not kind.startswith(_BALANCE_PREFIX):
+        return before, None, found.end()
+    split, raw = found.groups()
+    amount = int.from_bytes(raw, "little")
+    coin = kind[len(_BALANCE_PREFIX) : -1]
+    added = hexadecimal(holder), coin, -amount if split == b"\x01" else amount
+    return before, added, found.end()
 
 
 def _no_amount(reader: Reader) -> int:

@@ -94,12 +94,16 @@ class BlockAnswer(Wire, kw_only=True):
     block: Block | None
 
 
-class Attribute(Wire, kw_only=True):
-    """One fact of an event; `index` is whether this very node can search for it."""
+class Attribute(Wire, kw_only=True, omit_defaults=True):
+    """One fact of an event; `index` is whether this very node can search for it, true if absent.
 
-    key: str | None = None
-    value: str | None = None
-    index: bool | None = None
+    Written as JSON it is key and value, and what is not as usual: an index that is not true, and
+    unknown fields.
+    """
+
+    key: str | None = msgspec.field(default_factory=lambda: None)  # no default that is omitted
+    value: str | None = msgspec.field(default_factory=lambda: None)
+    index: bool | None = True
 
 
 class Event(Wire, kw_only=True):
@@ -179,14 +183,18 @@ def decode_results(answer: bytes | msgspec.Raw) -> Results:
     old = UNSET not in (results.begin_block_events, results.end_block_events)
     if results.finalize_block_events is UNSET and not old:
         raise MalformedAnswer("neither finalize_block_events nor begin_ and end_block_events")
-    events = list(_events(results))
-    if results.finalize_block_events is UNSET and is_base64(events):
-        for event in events:
+    if results.finalize_block_events is UNSET and is_base64(list(_events(results))):
+        for event in _events(results):
             settle(event, unwrapped)
-    elif _NUL in bytes(answer):
-        for event in events:
+    elif _holds_nul(bytes(answer)):
+        for event in _events(results):
             settle(event, str.encode)
     return results
+
+
+def _holds_nul(answer: bytes) -> bool:
+    """Whether U+0000 may be in it; that there is no escape at all is seen much sooner."""
+    return b"\\" in answer and _NUL in answer
 
 
 def decode_status(answer: bytes | msgspec.Raw) -> Status:

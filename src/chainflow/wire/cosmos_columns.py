@@ -7,9 +7,9 @@ live while their block is proven; what waits to become a table is columns.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from hashlib import sha256
 from itertools import chain
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 import pyarrow as pa
@@ -21,20 +21,29 @@ if TYPE_CHECKING:
 
 _BEGIN, _END, _FINALIZE, _TX = "begin_block", "end_block", "finalize_block", "tx"
 
-_TEXTS = ("source", "event_type", "attributes", "extra")
-_SAID: list[tuple[str, pa.DataType]] = [(name, pa.string()) for name in _TEXTS]
-SCHEMA = pa.schema([("transaction_index", pa.int64()), *_SAID])
-"""Columns of `Payload.events`, as dataset `events` has them."""
+# Of an attribute's JSON, what is no key or value; in a text of it, quotation marks are escaped.
+_INDEX, _EXTRA = '"index":', '"chainflow:extra":'
 
 _encoder = msgspec.json.Encoder()
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-class _Said(msgspec.Struct, gc=False):
-    """An attribute, without whether this very node can search for it."""
+@dataclass(frozen=True, slots=True)
+class Events:
+    """The events of a block, in the order they happened.
 
-    key: str | None
-    value: str | None
+    Attributes:
+        parts: Where they happened: the source and, if that is a transaction, its index; with how
+            many did.
+        types: The type of each.
+        attributes: Key and value of each of its attributes, as JSON.
+        extra: As JSON, what the node says of each that no column keeps.
+    """
+
+    parts: Sequence[tuple[str, int | None, int]]
+    types: pa.StringArray
+    attributes: pa.StringArray
+    extra: pa.StringArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,24 +53,35 @@ class Payload:
     Attributes:
         block_id: What the node calls the block.
         block: The block.
+        hashes: Of its transactions.
         results: Without their events; None where nobody needs them.
-        events: A row each, in the order they happened; None where `results` is.
+        events: None where `results` is.
         results_hash: What the next header must call `last_results_hash`; None where it is unknown.
     """
 
     block_id: BlockId
     block: Block
+    hashes: Sequence[bytes]
     results: Results | None
-    events: pa.RecordBatch | None
+    events: Events | None
     results_hash: bytes | None = field(default=None, compare=False)
 
 
+def transaction_hashes(block: Block) -> list[bytes]:
+    """The hash of each transaction."""
+    return [sha256(raw).digest() for raw in block.data.txs or ()]
+
+
 def payload(
-    block_id: BlockId, block: Block, results: Results | None, results_hash: bytes | None = None
+    block_id: BlockId,
+    block: Block,
+    results: Results | None,
+    hashes: Sequence[bytes],
+    results_hash: bytes | None = None,
 ) -> Payload:
-    """A block and its results, whose events are taken out."""
+    """A block with its `transaction_hashes`, and its results, whose events are taken out."""
     if results is None:
-        return Payload(block_id, block, None, None)
+        return Payload(block_id, block, hashes, None, None)
     events = _events(results)
     block_events = (
         results.begin_block_events,
@@ -71,22 +91,25 @@ def payload(
     for told in (*block_events, *(result.events for result in results.txs_results or ())):
         if told:
             told.clear()
-    return Payload(block_id, block, results, events, results_hash)
+    return Payload(block_id, block, hashes, results, events, results_hash)
 
 
-def _events(results: Results) -> pa.RecordBatch:
+def _events(results: Results) -> Events:
     parts = list(_in_order(results))
-    events = [event for part, _, _ in parts for event in part]
-    texts = (
-        [source for part, source, _ in parts for _ in part],
-        [event.type for event in events],
-        _attributes(events),
-        _extra(events),
+    events = list(chain.from_iterable(part for part, _, _ in parts))
+    lines, extra = _attributes(events), [event.extra for event in events]
+    if _INDEX in lines or _EXTRA in lines:
+        extra = [_unknown(event) for event in events]
+        lines = _attributes(events)
+    count = len(events)
+    # One call, since each into Arrow has its price.
+    texts = pa.array([*(event.type for event in events), *lines.split("\n")], pa.string())
+    return Events(
+        parts=[(source, place, len(part)) for part, source, place in parts if part],
+        types=texts.slice(0, count),
+        attributes=texts.slice(count, count),
+        extra=pa.array(extra, pa.string()) if any(extra) else pa.nulls(count, pa.string()),
     )
-    places = [place for part, _, place in parts for _ in part]
-    arrays: list[pa.Array[Any]] = [pa.array(places, pa.int64())]
-    arrays += [pa.array(column, pa.string()) for column in texts]
-    return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
 
 
 def _in_order(results: Results) -> Iterator[tuple[Sequence[Event], str, int | None]]:
@@ -105,25 +128,21 @@ def _ends(event: Event) -> bool:
     return any(a.key == "mode" and a.value == "EndBlock" for a in event.attributes or ())
 
 
-def _attributes(events: Sequence[Event]) -> list[str]:
-    """Key and value of each attribute of each event, as JSON."""
-    said = [[_Said(a.key, a.value) for a in event.attributes or ()] for event in events]
-    # A line of JSON for each event; there is no other line break in it.
-    return _encoder.encode_lines(said).decode().split("\n")[: len(events)]
-
-
-def _extra(events: Sequence[Event]) -> list[str | None]:
-    """What the node says of an event that no column keeps; of an attribute, beside its place."""
-    attributes = chain.from_iterable(event.attributes or () for event in events)
-    # Nearly always there is none, and this loop is as long as all attributes.
-    if any(map(attrgetter("extra"), attributes)):
-        return [_unknown(event) for event in events]
-    return [event.extra for event in events]
+def _attributes(events: Sequence[Event]) -> str:
+    """The attributes of each event, as a line of JSON; there is no other line break in it."""
+    return _encoder.encode_lines([event.attributes or () for event in events]).decode()
 
 
 def _unknown(event: Event) -> str | None:
-    texts = [attribute.extra for attribute in event.attributes or ()]
-    unknown = [(place, msgspec.Raw(text.encode())) for place, text in enumerate(texts) if text]
+    """What the node says of an event that no column keeps; of an attribute, beside its place.
+
+    Its attributes have only key and value left then.
+    """
+    unknown = []
+    for place, attribute in enumerate(event.attributes or ()):
+        if attribute.extra:
+            unknown.append((place, msgspec.Raw(attribute.extra.encode())))
+        attribute.index, attribute.extra = True, None
     if not unknown:
         return event.extra
     known = _object.decode(event.extra or "{}")

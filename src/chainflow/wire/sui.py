@@ -81,7 +81,7 @@ class Executed(msgspec.Struct, frozen=True, gc=False):
     events_digest: bytes | None
     transaction: Transaction
     effects: Effects
-    events: list[Event]
+    events: Sequence[Event]
 
 
 class Checkpoint(msgspec.Struct, frozen=True, gc=False):
@@ -90,14 +90,15 @@ class Checkpoint(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         digest: Of the summary that came.
         contents_digest: Of the contents that came.
-        contents: Digests of each transaction and of its effects, as the contents list them.
+        contents: Digests of each transaction and, after it, of its effects, as the contents list
+            them.
         objects: BCS of the objects that came, by digest.
     """
 
     digest: bytes
     summary: Summary
     contents_digest: bytes
-    contents: list[tuple[bytes, bytes]]
+    contents: list[bytes]
     transactions: list[Executed]
     objects: dict[bytes, bytes]
 
@@ -180,7 +181,7 @@ def _transactions(said: Sequence[Any]) -> list[Executed]:
                 events_digest=digest(b"TransactionEvents", events) if events else None,
                 transaction=sui_transaction.decode(transaction),
                 effects=sui_effects.decode(effects, own),
-                events=sui_effects.events(events) if events else [],
+                events=sui_effects.events(events) if events else (),
             )
             found.append(executed)
     except MalformedAnswer as error:
@@ -231,7 +232,7 @@ def _end_of_epoch(reader: Reader) -> dict[str, Any]:
     }
 
 
-def _contents(bcs: bytes) -> list[tuple[bytes, bytes]]:
+def _contents(bcs: bytes) -> list[bytes]:
     """Digests of each transaction and its effects; the signatures beside them are not read on."""
     reader = Reader(bcs)
     version = reader.length()
@@ -239,9 +240,9 @@ def _contents(bcs: bytes) -> list[tuple[bytes, bytes]]:
         return _pairs(reader.take(reader.length() * _PAIR.size))
     if version != 1:
         raise MalformedAnswer(f"contents of version {version + 1}, unknown to this release")
-    found = []
+    found: list[bytes] = []
     for _ in range(reader.length()):
-        found.append((reader.digest(), reader.digest()))
+        found += (reader.digest(), reader.digest())
         for _ in range(reader.length()):
             reader.octets()
             if reader.option():  # the version of an alias
@@ -249,10 +250,10 @@ def _contents(bcs: bytes) -> list[tuple[bytes, bytes]]:
     return found
 
 
-def _pairs(bcs: bytes) -> list[tuple[bytes, bytes]]:
-    found = []
+def _pairs(bcs: bytes) -> list[bytes]:
+    found: list[bytes] = []
     for transaction_bytes, transaction, effects_bytes, effects in _PAIR.iter_unpack(bcs):
         if transaction_bytes != DIGEST_BYTES or effects_bytes != DIGEST_BYTES:
             raise MalformedAnswer(f"the contents' digests are not of {DIGEST_BYTES} bytes")
-        found.append((transaction, effects))
+        found += (transaction, effects)
     return found

@@ -9,6 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+from google.protobuf.message import DecodeError
+
+from chainflow.wire._protobuf import classes
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -17,9 +22,34 @@ _FIXED = {1: 8, 5: 4}
 """Sizes by wire type; there are no others in proto3."""
 Value = int | bytes
 _EMPTY: Sequence[Value] = ()
+# All fields there are; what is not looked into is bytes.
+_Tx = classes(
+    "cosmos.tx.v1beta1",
+    {
+        "Tx": (("body", 1, "TxBody"), ("auth_info", 2, "AuthInfo"), ("signatures", 3, "*bytes")),
+        "TxBody": (
+            ("messages", 1, "*Any"),
+            ("memo", 2, "string"),
+            ("timeout_height", 3, "uint64"),
+            ("unordered", 4, "bool"),
+            ("timeout_timestamp", 5, "bytes"),
+            ("extension_options", 1023, "*bytes"),
+            ("non_critical_extension_options", 2047, "*bytes"),
+        ),
+        "Any": (("type_url", 1, "string"), ("value", 2, "bytes")),
+        "AuthInfo": (("signer_infos", 1, "*bytes"), ("fee", 2, "Fee"), ("tip", 3, "bytes")),
+        "Fee": (
+            ("amount", 1, "*Coin"),
+            ("gas_limit", 2, "uint64"),
+            ("payer", 3, "string"),
+            ("granter", 4, "string"),
+        ),
+        "Coin": (("denom", 1, "string"), ("amount", 2, "string")),
+    },
+)["Tx"]
 
 
-class Coin(NamedTuple):
+class Coin(msgspec.Struct, frozen=True, gc=False):
     """An amount of one denomination; digits as they stand."""
 
     denom: str
@@ -40,13 +70,45 @@ class Tx(NamedTuple):
 
 def transaction(raw: bytes) -> Tx | None:
     """The transaction in those bytes; None where they are none."""
+    found = _usual(raw) or _any(raw)
+    if found is None or not all(name.startswith("/") for name in found.message_types):
+        return None
+    return found
+
+
+def _usual(raw: bytes) -> Tx | None:
+    """A transaction as nearly all are: of known fields, none doubled, all in their order.
+
+    Writing it again gives its bytes then, so that there is but one way to read them.
+    """
+    try:
+        tx = _Tx.FromString(raw)
+    except DecodeError:
+        return None
+    tx.DiscardUnknownFields()
+    if not tx.HasField("body") or tx.SerializeToString() != raw:
+        return None
+    body, fee = tx.body, tx.auth_info.fee
+    return Tx(
+        tuple([message.type_url for message in body.messages]),
+        body.memo,
+        body.timeout_height,
+        tuple([Coin(coin.denom, coin.amount) for coin in fee.amount]),
+        fee.gas_limit,
+        fee.payer,
+        fee.granter,
+    )
+
+
+def _any(raw: bytes) -> Tx | None:
+    """A transaction in whichever order its fields are; the last of doubled ones counts."""
     try:
         outer = _message(raw)
         if not outer.keys() <= {1, 2, 3} or 1 not in outer:
             return None
         body, auth = _message(_one(outer, 1)), _message(_one(outer, 2))
         fee = _message(_one(auth, 2))
-        found = Tx(
+        return Tx(
             message_types=tuple(_text(_message(_bytes(m)), 1) for m in body.get(1, _EMPTY)),
             memo=_text(body, 2),
             timeout_height=_number(body, 3),
@@ -57,7 +119,6 @@ def transaction(raw: bytes) -> Tx | None:
         )
     except (ValueError, LookupError):
         return None
-    return found if all(name.startswith("/") for name in found.message_types) else None
 
 
 def _coin(raw: bytes) -> Coin:

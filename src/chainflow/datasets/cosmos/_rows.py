@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
-from itertools import accumulate, chain
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from itertools import chain
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 import pyarrow as pa
 
 from chainflow.datasets._rows import Rows, owned, pc, rows
-from chainflow.wire.cosmos_columns import SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,16 +16,9 @@ if TYPE_CHECKING:
     from chainflow.datasets._rows import Array
     from chainflow.types import RawBlock
     from chainflow.wire.cosmos import TxResult
+    from chainflow.wire.cosmos_columns import Events
 
 T = TypeVar("T")
-
-
-class Sent(NamedTuple):
-    """A transaction's bytes and its result, at its place in the block."""
-
-    place: int
-    raw: bytes
-    result: TxResult
 
 
 class Attribute(msgspec.Struct, gc=False):
@@ -40,34 +31,47 @@ class Attribute(msgspec.Struct, gc=False):
 _attributes = msgspec.json.Decoder(list[list[Attribute]])
 
 
-def transactions(blocks: Sequence[RawBlock]) -> Rows[Sent]:
-    """Every transaction of the blocks."""
-    return rows(blocks, _transactions)
+def transactions(blocks: Sequence[RawBlock]) -> tuple[list[bytes], Rows[TxResult]]:
+    """The bytes of every transaction of the blocks, and its result."""
+    sent = [raw for block in blocks for raw in block.payload.block.data.txs or ()]
+    return sent, rows(blocks, _results)
 
 
 def events(blocks: Sequence[RawBlock]) -> tuple[Rows[int], dict[str, Array]]:
-    """Every event of the blocks: whose it is, and by column what `wire.cosmos_columns` has of it.
+    """Every event of the blocks: whose it is, and by column what is known of it.
 
-    `Rows.items` are the positions in the block; `transaction_hash` is beside the columns.
+    `Rows.items` are the positions in the block.
     """
-    batches = [_fetched(block, block.payload.events) for block in blocks]
-    counts = [batch.num_rows for batch in batches]
-    places = list(chain.from_iterable(map(range, counts)))
-    found = pa.Table.from_batches(batches, SCHEMA)
-    said = {name: found[name].combine_chunks() for name in found.column_names}
-    own = Rows(blocks, places, owned(counts))
-    return own, {**said, "transaction_hash": _hashes(own, said["transaction_index"])}
+    told = [_fetched(block, block.payload.events) for block in blocks]
+    counts = [len(one.types) for one in told]
+    parts = [part for one in told for part in one.parts]
+    part = pa.array(owned([count for _, _, count in parts]), pa.int64())
+    of_parts = {
+        "source": pa.array([source for source, _, _ in parts], pa.string()),
+        "transaction_index": pa.array([place for _, place, _ in parts], pa.int64()),
+        "transaction_hash": hashes(blocks).take(_places(blocks, told)),
+    }
+    own = Rows(blocks, list(chain.from_iterable(map(range, counts))), owned(counts))
+    return own, {
+        **{name: values.take(part) for name, values in of_parts.items()},
+        "event_type": _joined([one.types for one in told]),
+        "attributes": _joined([one.attributes for one in told]),
+        "extra": _joined([one.extra for one in told]),
+    }
+
+
+def hashes(blocks: Sequence[RawBlock]) -> Array:
+    """The hash of every transaction, as the chain's own tools write it."""
+    held = list(chain.from_iterable(block.payload.hashes for block in blocks))
+    letters = pa.py_buffer(b"".join(held).hex().upper().encode())
+    return pa.Array.from_buffers(pa.binary(64), len(held), [None, letters]).cast(pa.string())
 
 
 def attributes(events: pa.Table) -> list[list[Attribute]]:
     """What stands in column `attributes` of rows of dataset `events`."""
-    texts: list[Any] = events["attributes"].to_pylist()
-    return _attributes.decode(f"[{','.join(texts)}]")
-
-
-def transaction_hash(raw: bytes) -> str:
-    """A transaction's hash, as the chain's own tools write it."""
-    return sha256(raw).hexdigest().upper()
+    texts: Array = events["attributes"].combine_chunks()
+    one = pa.ListArray.from_arrays(pa.array([0, len(texts)], pa.int32()), texts)
+    return _attributes.decode(b"[%b]" % pc.binary_join(one, ",").cast(pa.binary())[0].as_py())
 
 
 def json(value: object) -> str:
@@ -75,19 +79,25 @@ def json(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _transactions(block: RawBlock) -> list[Sent]:
-    results = _fetched(block, block.payload.results).txs_results or ()
-    sent = block.payload.block.data.txs or ()
-    return [Sent(i, raw, result) for i, (raw, result) in enumerate(zip(sent, results, strict=True))]
+def _results(block: RawBlock) -> Sequence[TxResult]:
+    results: Sequence[TxResult] = _fetched(block, block.payload.results).txs_results or ()
+    if len(results) != len(block.payload.hashes):
+        raise ValueError(f"height {block.height} has not one result for each transaction")
+    return results
 
 
-def _hashes(found: Rows[int], transaction_index: Array) -> Array:
-    """The hash of the transaction that each event is of; null for the block's own."""
-    sent = [block.payload.block.data.txs or () for block in found.blocks]
-    known = pa.array([transaction_hash(raw) for raws in sent for raw in raws], pa.string())
-    firsts = pa.array(accumulate(map(len, sent), initial=0), pa.int64())
-    of_block = firsts.take(pa.array(found.owners, pa.int64()))
-    return known.take(pc.add(of_block, transaction_index))
+def _places(blocks: Sequence[RawBlock], told: Sequence[Events]) -> Array:
+    """By part of a block, where its transaction stands among all; null for the block's own."""
+    first = 0
+    found: list[int | None] = []
+    for block, events in zip(blocks, told, strict=True):
+        found += [None if place is None else first + place for _, place, _ in events.parts]
+        first += len(block.payload.hashes)
+    return pa.array(found, pa.int64())
+
+
+def _joined(parts: Sequence[Array]) -> Array:
+    return pa.chunked_array(parts, pa.string()).combine_chunks()
 
 
 def _fetched(block: RawBlock, part: T | None) -> T:

@@ -85,7 +85,7 @@ def decode(blocks: Sequence[RawBlock]) -> pa.Table:
             [len(p.block.data.txs or ()) for p in found.items], pa.int64()
         ),
         "event_count": pa.array(
-            [None if p.events is None else p.events.num_rows for p in found.items], pa.int64()
+            [None if p.events is None else len(p.events.types) for p in found.items], pa.int64()
         ),
         "extra": _extra(found.items),
     }

@@ -32,6 +32,14 @@ _STANDARD = "bank"
 KEY = ("height", "log_index", "transfer_index")
 COLUMNS = _transfers.columns("height", KEY)
 
+# Columns of `events` that a transfer has as well, and what they are called then.
+_PLACE = {
+    **{name: name for name in ("height", "block_hash", "block_timestamp")},
+    **{name: name for name in ("transaction_hash", "transaction_index")},
+    "event_index": "log_index",
+}
+_SAID = frozenset({"recipient", "sender", "amount"})
+
 # Place in the list of coins; sender, receiver; denomination and amount.
 Transfer = tuple[int, str | None, str, str, str]
 
@@ -47,7 +55,9 @@ def decode(blocks: Sequence[RawBlock]) -> pa.Table:
 
 def derive(events: pa.Table) -> pa.Table:
     """The transfers that events are, in their order."""
-    named = events.filter(pc.equal(events["event_type"], "transfer"))
+    named = events.select([*_PLACE, "attributes"]).filter(
+        pc.equal(events["event_type"], "transfer")
+    )
     moved = [
         (row, *one)
         for row, attributes in enumerate(_rows.attributes(named))
@@ -56,9 +66,8 @@ def derive(events: pa.Table) -> pa.Table:
     rows, places, senders, receivers, tokens, values = (
         zip(*moved, strict=True) if moved else ((),) * 6
     )
-    found = named.rename_columns(
-        ["log_index" if name == "event_index" else name for name in named.column_names]
-    ).take(pa.array(rows, pa.int64()))
+    found = named.select(list(_PLACE)).rename_columns(list(_PLACE.values()))
+    found = found.take(pa.array(rows, pa.int64()))
     said = {
         "transfer_index": pa.array(places, pa.int64()),
         "token_address": pa.array(tokens, pa.string()),
@@ -74,21 +83,23 @@ def derive(events: pa.Table) -> pa.Table:
 
 def _moved(attributes: Sequence[Attribute]) -> Sequence[Transfer]:
     """The coins of a transfer; none where another module's event has its name."""
-    usual = [(a.key, a.value) for a in attributes if a.key in ("recipient", "sender", "amount")]
-    said = dict(usual)
+    said: dict[str, str | None] = {}
+    for attribute in attributes:
+        if (key := attribute.key) in _SAID:
+            if key in said:
+                return ()
+            said[key] = attribute.value
     receiver, amount = said.get("recipient"), said.get("amount")
-    if not receiver or not amount or len(usual) > len(said):
+    if not receiver or not amount:
         return ()
-    coins = [_COIN.fullmatch(text) for text in amount.split(",")]
-    return (
-        [
-            (place, said.get("sender") or None, receiver, coin[2], coin[1])
-            for place, coin in enumerate(coins)
-            if coin
-        ]
-        if all(coins)
-        else ()
-    )
+    sender = said.get("sender") or None
+    moved = []
+    for place, text in enumerate(amount.split(",")):
+        coin = _COIN.fullmatch(text)
+        if coin is None:
+            return ()
+        moved.append((place, sender, receiver, coin[2], coin[1]))
+    return moved
 
 
 DATASET = Dataset(

@@ -8,11 +8,12 @@ extensions that some chains put first in a block, has its hash, its bytes and it
 from __future__ import annotations
 
 from base64 import b64encode
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from chainflow.datasets._columns import columns, computed, field, read, table
+from chainflow.datasets._columns import columns, computed, field, json_texts, read, table
 from chainflow.datasets.cosmos import _rows
 from chainflow.datasets.cosmos._protobuf import transaction
 from chainflow.datasets.cosmos._text import READERS
@@ -28,9 +29,9 @@ _FIELDS = (
     computed("transaction_hash", "text", required=True),
     computed("transaction_index", "bigint", required=True),
     computed("code", "bigint", required=True),
-    field("codespace", "text", "result.codespace", required=True),
-    field("gas_wanted", "numeric", "result.gas_wanted", required=True),
-    field("gas_used", "numeric", "result.gas_used", required=True),
+    field("codespace", "text", required=True),
+    field("gas_wanted", "numeric", required=True),
+    field("gas_used", "numeric", required=True),
     computed("gas_limit", "numeric"),
     computed("fee", "jsonb"),
     computed("fee_payer", "text"),
@@ -41,9 +42,9 @@ _FIELDS = (
     computed("size", "numeric", required=True),
     computed("raw", "text", required=True),
     computed("result_data", "text"),
-    field("result_info", "text", "result.info", required=True),
+    field("result_info", "text", "info", required=True),
     computed("raw_log", "text"),
-    field("extra", "jsonb", "result.extra"),
+    field("extra", "jsonb"),
 )
 COLUMNS = columns("height", _FIELDS)
 
@@ -56,15 +57,16 @@ def decode(blocks: Sequence[RawBlock]) -> pa.Table:
     Raises:
         MalformedAnswer: A number is none, or does not fit its column.
     """
-    found = _rows.transactions(blocks)
-    results = [sent.result for sent in found.items]
+    sent, found = _rows.transactions(blocks)
+    results = found.items
+    places = chain.from_iterable(range(len(block.payload.hashes)) for block in blocks)
     values: dict[str, Values] = {
-        **read(_FIELDS, found.items),
-        **own([sent.raw for sent in found.items]),
-        "transaction_hash": [_rows.transaction_hash(sent.raw) for sent in found.items],
-        "transaction_index": pa.array([sent.place for sent in found.items], pa.int64()),
+        **read(_FIELDS, results),
+        **own(sent),
+        "transaction_hash": _rows.hashes(blocks),
+        "transaction_index": pa.array(places, pa.int64()),
         "code": pa.array([result.code for result in results], pa.int64()),
-        "raw": [b64encode(sent.raw).decode() for sent in found.items],
+        "raw": [b64encode(raw).decode() for raw in sent],
         "result_data": [b64encode(r.data).decode() if r.data else None for r in results],
         "raw_log": [result.log if result.code else None for result in results],
     }
@@ -77,14 +79,11 @@ def own(raws: Sequence[bytes]) -> dict[str, list[str | None]]:
     return {
         "size": [str(len(raw)) for raw in raws],
         "gas_limit": [tx and str(tx.gas_limit) for tx in given],
-        "fee": [
-            tx and _rows.json([{"denom": c.denom, "amount": c.amount} for c in tx.fee])
-            for tx in given
-        ],
+        "fee": json_texts([tx and tx.fee for tx in given]),
         "fee_payer": [tx and (tx.payer or None) for tx in given],
         "fee_granter": [tx and (tx.granter or None) for tx in given],
         "memo": [tx and tx.memo for tx in given],
-        "message_types": [tx and _rows.json(tx.message_types) for tx in given],
+        "message_types": json_texts([tx and tx.message_types for tx in given]),
         "timeout_height": [tx and str(tx.timeout_height) for tx in given],
     }
 

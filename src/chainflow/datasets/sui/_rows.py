@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import pyarrow as pa
 
@@ -26,8 +26,13 @@ if TYPE_CHECKING:
 K = TypeVar("K")
 T = TypeVar("T")
 
-# An owner and a coin type, and how much the owner has more of it, or less.
-Change = tuple[tuple[str, str], int]
+
+class Changes(NamedTuple):
+    """Changes of balances, as columns: how much an owner has more of a coin, or less."""
+
+    owner: list[str]
+    coin_type: list[str]
+    amount: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,44 +82,51 @@ def indexes(blocks: Sequence[RawBlock]) -> pa.Array[Any]:
 def events(blocks: Sequence[RawBlock]) -> Parts[Event]:
     """Every event of the checkpoints."""
     sent = transactions(blocks)
-    return _parts(sent, [executed.events for executed in sent.items])
+    parts = [executed.events for executed in sent.items]
+    return _parts(sent, list(chain.from_iterable(parts)), [len(part) for part in parts])
 
 
-def changes(blocks: Sequence[RawBlock]) -> Parts[Change]:
-    """Every change of a balance, those of a transaction by owner and coin type.
+def changes(blocks: Sequence[RawBlock]) -> tuple[Parts[str], Changes]:
+    """Every change of a balance, those of a transaction by owner and coin type; whose, and what.
 
     Raises:
         MalformedAnswer: An object is missing, or cannot be read.
     """
-    sent = transactions(blocks)
-    return _parts(sent, [part for block in blocks for part in _changes_of(block)])
+    found = Changes([], [], [])
+    counts = [count for block in blocks for count in _add_changes(found, block)]
+    return _parts(transactions(blocks), found.owner, counts), found
 
 
-def _parts(sent: Rows[Executed], parts: Sequence[Sequence[T]]) -> Parts[T]:
-    counts = [len(part) for part in parts]
+def _parts(sent: Rows[Executed], items: Sequence[T], counts: Sequence[int]) -> Parts[T]:
     places = owned(counts)
-    items = list(chain.from_iterable(parts))
     return Parts(sent, counts, Rows(sent.blocks, items, [sent.owners[i] for i in places]), places)
 
 
-def _changes_of(block: RawBlock) -> list[list[Change]]:
-    """The changes of each transaction of a checkpoint."""
+def _add_changes(found: Changes, block: RawBlock) -> list[int]:
+    """Add the changes of a checkpoint's transactions to those found; how many each has."""
     checkpoint: Checkpoint = block.payload
     by_version = wire.by_version(checkpoint)
-    found: list[list[Change]] = []
+    counts: list[int] = []
     try:
         for executed in checkpoint.transactions:
-            found.append(_changes(executed.effects, checkpoint.objects, by_version))
+            balances = _balances(executed.effects, checkpoint.objects, by_version)
+            before = len(found.owner)
+            for (owner, coin_type), amount in sorted(balances.items()):
+                if amount:
+                    found.owner.append(owner)
+                    found.coin_type.append(coin_type)
+                    found.amount.append(str(amount))
+            counts.append(len(found.owner) - before)
     except (MalformedAnswer, KeyError) as error:
         why = "an object is missing" if isinstance(error, KeyError) else error
-        name = base58.encode(checkpoint.transactions[len(found)].digest)
+        name = base58.encode(checkpoint.transactions[len(counts)].digest)
         raise MalformedAnswer(f"height {block.height}: transaction {name}: {why}") from error
-    return found
+    return counts
 
 
-def _changes(
+def _balances(
     effects: Effects, objects: Mapping[bytes, bytes], by_version: ByVersion
-) -> list[Change]:
+) -> dict[tuple[str, str], int]:
     """What is written less what was taken, by owner and coin type, coins and address balances.
 
     Source: sui-types/src/balance_change.rs, derive_balance_changes.
@@ -127,7 +139,7 @@ def _changes(
     for owner, coin_type, amount in effects.accumulated:
         key = owner, coin_type
         balances[key] = balances.get(key, 0) + amount
-    return sorted([change for change in balances.items() if change[1]])
+    return balances
 
 
 def _add(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from chainflow.types import Column
 
 HEIGHT = "checkpoint"
-_JSON = msgspec.json.Encoder()
 _TOP = 2**63 - 1
 _READERS: Readers = {"text": lambda _, texts: texts, "jsonb": json_text}
 
@@ -59,14 +57,6 @@ def read(fields: Iterable[Field], items: Sequence[Any]) -> dict[str, Sequence[An
         return found[path]
 
     return {field.column.name: of(field.attribute) for field in fields if field.attribute}
-
-
-def json_texts(values: Sequence[object]) -> list[str | None]:
-    """Values as JSON; None stays no value."""
-    there = [value for value in values if value is not None]
-    # A line each: one call for all, and no line break is left in any.
-    lines = iter(_JSON.encode_lines(there).decode().split("\n"))
-    return [None if value is None else next(lines) for value in values]
 
 
 def _bigint(place: Place, values: Values) -> pa.Array[Any]:

@@ -42,13 +42,12 @@ def decode(blocks: Sequence[RawBlock]) -> pa.Table:
     Raises:
         MalformedAnswer: An object that a transaction took or wrote is missing or cannot be read.
     """
-    found = changes(blocks)
-    items = found.rows.items
+    found, changed = changes(blocks)
     values: dict[str, Values] = {
         **found.columns("change_index"),
-        "owner": [owner for (owner, _), _ in items],
-        "coin_type": [coin_type for (_, coin_type), _ in items],
-        "amount": pa.array([str(amount) for _, amount in items], pa.string()),
+        "owner": changed.owner,
+        "coin_type": changed.coin_type,
+        "amount": pa.array(changed.amount, pa.string()),
     }
     return table("balance_changes", COLUMNS, found.rows, values)
 

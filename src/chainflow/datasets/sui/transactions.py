@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from chainflow.datasets._columns import columns, computed, field
+from chainflow.datasets._columns import columns, computed, field, json_texts
 from chainflow.datasets.sui._digests import digests
 from chainflow.datasets.sui._rows import hashes, indexes, transactions
-from chainflow.datasets.sui._table import HEIGHT, json_texts, read, table
+from chainflow.datasets.sui._table import HEIGHT, read, table
 from chainflow.types import Dataset
 
 if TYPE_CHECKING:
