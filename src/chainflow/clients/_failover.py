@@ -59,6 +59,7 @@ class _Ask(Generic[_T]):
     attempt_seconds: float | None
     deadline_seconds: float
     hedge: Callable[[Node], Awaitable[_T]] | None = None
+    began: float = field(default_factory=lambda: asyncio.get_running_loop().time())
     said: dict[Node, WorkError] = field(default_factory=dict)
     aside: set[Node] = field(default_factory=set)
     malformed: Counter[Node] = field(default_factory=Counter)
@@ -215,13 +216,25 @@ class Nodes:
         return _Ask(job, about, attempt_seconds, limits.heights_seconds, hedge)
 
     async def _answer(self, ask: _Ask[_T]) -> _T:
+        failed: list[WorkError] = []
+        try:
+            return await self._round(ask)
+        except WorkError as error:
+            failed.append(error)
+
+        async def attempt() -> _T:
+            if failed:
+                raise failed.pop()
+            return await self._round(ask)
+
+        # Only now: for an answer that comes at once it would be a twentieth of all the work.
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(WorkError),
             wait=self._wait,
             stop=lambda state: self._stop(ask, state),
             reraise=True,
         )
-        return await retrying(self._round, ask)
+        return await retrying(attempt)
 
     async def _round(self, ask: _Ask[_T]) -> _T:
         """One attempt at every endpoint that is worth it, until one answers."""
@@ -341,8 +354,8 @@ class Nodes:
         bound = ask.deadline_seconds
         if isinstance(error, NotYet):
             bound = min(bound, self._limits.not_yet_seconds)
-        late = (state.seconds_since_start or 0.0) + state.upcoming_sleep > bound
-        return late or not ask.live(self._nodes)
+        passed = asyncio.get_running_loop().time() - ask.began
+        return passed + state.upcoming_sleep > bound or not ask.live(self._nodes)
 
 
 @asynccontextmanager
