@@ -180,6 +180,8 @@ async def _once(line: _Line, client: Client, batch: Batch) -> None:
                 if merging:
                     await merging
                 merging = asyncio.create_task(line.merge(slice_))
+                # So that it is on its way before the next slice is decoded, which may be here.
+                await asyncio.sleep(0)
     finally:
         if merging:
             await merging

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 from sqlalchemy.engine import Engine
@@ -20,7 +21,7 @@ from chainflow.errors import (
     Unlinked,
 )
 from chainflow.store import batch
-from chainflow.types import BlockRange, RawBlock
+from chainflow.types import Batch, BlockRange, RawBlock
 from tests import evm, small, stored
 from tests.store.test_checks import BLOCKS, DAMAGES, told
 
@@ -81,6 +82,30 @@ def test_blocks_before_a_failed_fetch_are_sliced_all_the_same() -> None:
     with pytest.raises(NotYet, match="no block 3"):
         asyncio.run(work())
     assert found == [[0, 1, 2]]
+
+
+def test_a_slice_is_on_its_way_before_the_next_is_decoded() -> None:
+    """Even if the next is there already: decoding gives nobody else a turn."""
+    done: list[str] = []
+
+    class Line:
+        witness = None
+        datasets = ()
+
+        def decode(self, blocks: list[RawBlock]) -> int:
+            done.append(f"decoded {blocks[0].height}")
+            return blocks[0].height
+
+        async def merge(self, slice_: int) -> None:
+            done.append(f"merging {slice_}")
+
+    class Client:
+        async def fetch(self, blocks: BlockRange, _: object) -> AsyncGenerator[RawBlock, None]:
+            for height in blocks:
+                yield RawBlock(height, "", "", 0, None, line.SLICE_BYTES)
+
+    asyncio.run(line._once(cast("Any", Line()), cast("Any", Client()), Batch(BlockRange(0, 2), ())))
+    assert done == ["decoded 0", "merging 0", "decoded 1", "merging 1"]
 
 
 @pytest.mark.parametrize("beside", [[(5, 10)], [(16, 20)], [(5, 10), (16, 20)]])
