@@ -346,7 +346,7 @@ def test_slowness_allows_for_the_pace() -> None:
     """What waits for its turn is not the endpoint's fault."""
 
     async def work(node: Node) -> None:
-        assert node.slow_seconds() == FAST.hedge_seconds + 4 * 10 / 0.5
+        assert node.slow_seconds() == FAST.hedge_seconds + 2 * 4 * 10 / 0.5
 
     _with(FakeNode(chain(1)), work, replace(FAST, calls_per_second=0.5))
 

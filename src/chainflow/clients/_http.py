@@ -76,6 +76,14 @@ class Node:
         self._quiet_until = -math.inf
         self._next_call = -math.inf
 
+    @property
+    def width(self) -> int:
+        """How many spans may be under way: so many are in flight, as many gone through or waiting.
+
+        Answers that come at once would else leave the node without a question until all are read.
+        """
+        return 2 * self.window.size
+
     def quiet_seconds(self) -> float:
         """How long this endpoint wants to be left alone; 0 if it does not."""
         return max(0.0, self._quiet_until - _now())
@@ -84,7 +92,7 @@ class Node:
         """How long a question may take before another endpoint is asked as well."""
         rate = self.limits.calls_per_second
         # What is under way already, at the pace we keep to.
-        ahead = self.window.size * self.calls.size / rate if rate else 0.0
+        ahead = self.width * self.calls.size / rate if rate else 0.0
         return ahead + self.health.slow_seconds()
 
     def went_well(self, seconds: float = 0.0) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar, overload
 
@@ -131,6 +132,8 @@ async def _exchange(
     ]
     body = msgspec.json.encode(items if len(items) > 1 else items[0])
     reply = await node.post(body, calls=len(items))
+    # Whoever waits to ask the node does so before this answer is gone through.
+    await asyncio.sleep(0)
     outcomes = (_whole(reply, calls, read) if read else None) or _outcomes(node, reply, calls)
     if not any(isinstance(outcome, WorkError) for outcome in outcomes):
         _pace(node, len(calls), len(reply.body))

@@ -50,7 +50,7 @@ class Limits:
     large_bytes: int = 4 * 2**20
     answer_bytes: int = 2 * 2**20
     # What may wait for the consumer.
-    buffer_bytes: int = 32 * 2**20
+    buffer_bytes: int = 48 * 2**20
     buffer_blocks: int = 1000
 
 

@@ -95,7 +95,7 @@ class EvmClient:
             blocks,
             lambda part, parent: self._read(part, parent, receipts=receipts),
             span=lambda: self._nodes.best.calls.size // calls_per_height,
-            width=lambda: self._nodes.best.window.size,
+            width=lambda: self._nodes.best.width,
             limits=self._limits,
         )
         async with aclosing(found):
