@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -59,6 +60,9 @@ def tools() -> tuple[list[Tool], list[Line]]:
         Tool("roots", (100, 400), partial(ours, "roots"), printed),
         Tool("hashes, to Parquet", (100, 400), partial(_ours_written, "hashes"), printed),
         Tool("hashes, 50 ms", (100, 400), partial(ours, "hashes"), printed, late),
+        Tool(
+            "hashes, 50 ms, two tasks", (100, 400), partial(_ours_at_once, "hashes"), printed, late
+        ),
     ]
     lines = []
     try:
@@ -100,18 +104,29 @@ class _Logs(msgspec.Struct):
 
 def ours(verify: str, url: str, count: int, _: Path) -> list[str]:
     """The command of benchmarks/to_arrow.py."""
-    stop = str(SAMPLE.start + count)
-    return [sys.executable, "-m", "benchmarks.to_arrow", url, str(SAMPLE.start), stop, verify]
+    return _ours(verify, url, SAMPLE.start, SAMPLE.start + count)
+
+
+def _ours(verify: str, url: str, start: int, stop: int) -> list[str]:
+    return [sys.executable, "-m", "benchmarks.to_arrow", url, str(start), str(stop), verify]
 
 
 def _ours_written(verify: str, url: str, count: int, to: Path) -> list[str]:
     return [*ours(verify, url, count, to), str(to)]
 
 
+def _ours_at_once(verify: str, url: str, count: int, _: Path) -> list[str]:
+    """Two of it at once, with half of the blocks each."""
+    start, middle, stop = (SAMPLE.start + count * half // 2 for half in (0, 1, 2))
+    first = shlex.join(_ours(verify, url, start, middle))
+    second = shlex.join(_ours(verify, url, middle, stop))
+    return ["sh", "-c", f"{first} & {second} && wait $!"]
+
+
 def printed(out: str, _: Path) -> list[int]:
-    """The rows that it printed."""
-    rows = json.loads(out)
-    return [rows[table] for table in ("blocks", "transactions", "logs")]
+    """The rows that it printed, of each process on a line."""
+    found = [json.loads(line) for line in out.splitlines()]
+    return [sum(rows[table] for rows in found) for table in ("blocks", "transactions", "logs")]
 
 
 def _cryo(python: Path, chunk: int, url: str, count: int, to: Path) -> list[str]:
