@@ -47,7 +47,7 @@ def check(version: str) -> bool:
         _run(*uv, "venv", "-q", "--python", sys.executable, str(folder))
     pins, wanted = (
         PINS.format(version),
-        (f"apache-airflow=={version}", "-e", ".[embedded]", "pytest", "pytest-xdist"),
+        (f"apache-airflow=={version}", "-e", ".[embedded]", "hypothesis", "pytest", "pytest-xdist"),
     )
     _run(*uv, "pip", "install", "-q", "-p", str(python), "-c", pins, *wanted)
     tests = [f"tests/{name}" for name in TESTS]

@@ -430,3 +430,31 @@ def test_an_answer_nested_as_deep_as_can_be_read_is_an_error_of_ours(said: str) 
 
     fake = FakeNode(chain(1))
     _with(fake, work)
+
+
+def test_whoever_waits_asks_before_an_answer_is_gone_through(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With one request in flight at most, the next is under way while an answer is decoded."""
+    asked = 0
+    seen: list[int] = []
+
+    async def work(node: Node) -> None:
+        send = node.post
+
+        async def post(body: bytes, path: str = "", *, calls: int = 1) -> Reply:
+            nonlocal asked
+            async with turn:
+                asked += 1
+                return await send(body, path, calls=calls)
+
+        turn = asyncio.Lock()
+        monkeypatch.setattr(node, "post", post)
+        questions = [[Call(METHOD, ())] * 2 for _ in range(3)]
+        await asyncio.gather(*(jsonrpc.call(node, two, read) for two in questions))
+
+    def read(_body: bytes) -> None:
+        seen.append(asked)
+
+    _with(FakeNode(chain(1)), work)
+    assert seen == [2, 3, 3]
