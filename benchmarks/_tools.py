@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ import msgspec
 from pyarrow import parquet
 
 from benchmarks import peers
-from benchmarks.process import LATENCY_SECONDS
+from benchmarks.process import LATENCY_SECONDS, at_once
 from benchmarks.report import Line
 from benchmarks.samples import SAMPLES, answers
 
@@ -118,9 +117,7 @@ def _ours_written(verify: str, url: str, count: int, to: Path) -> list[str]:
 def _ours_at_once(verify: str, url: str, count: int, _: Path) -> list[str]:
     """Two of it at once, with half of the blocks each."""
     start, middle, stop = (SAMPLE.start + count * half // 2 for half in (0, 1, 2))
-    first = shlex.join(_ours(verify, url, start, middle))
-    second = shlex.join(_ours(verify, url, middle, stop))
-    return ["sh", "-c", f"{first} & {second} && wait $!"]
+    return at_once(_ours(verify, url, start, middle), _ours(verify, url, middle, stop))
 
 
 def printed(out: str, _: Path) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -50,6 +51,11 @@ def run(command: Sequence[str], environment: Mapping[str, str] = os.environ) -> 
     assert process.returncode == 0, f"{command[0]} ended with {process.returncode}: {out[-2000:]}"
     peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return Run(seconds, usage.ru_utime + usage.ru_stime, peak, out)
+
+
+def at_once(first: Sequence[str], second: Sequence[str]) -> list[str]:
+    """One command that runs two at the same time and fails if either does."""
+    return ["sh", "-c", f"{shlex.join(first)} & {shlex.join(second)} && wait $!"]
 
 
 def middle(runs: Sequence[Run]) -> Run:

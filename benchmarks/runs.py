@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from benchmarks.postgres import Load, Postgres, loaded
-from benchmarks.process import Run, middle, node, run
+from benchmarks.process import Run, at_once, middle, node, run
 from benchmarks.report import Line, at_most, plain
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ def measure(
     blocks: int | None = None,
     runs: int = RUNS,
     seconds: float = 0.0,
+    halved: bool = False,
     **entry: object,
 ) -> Synced:
     """Runs over a sample, each into a database of its own.
@@ -88,6 +89,7 @@ def measure(
         blocks: How many of the sample; by default all.
         runs: How often.
         seconds: How late the node answers.
+        halved: Whether two commands at once take half of the blocks each, as mapped tasks do.
         entry: What differs from the chain's entry in chains.yaml.
     """
     count = blocks or sample.blocks
@@ -106,8 +108,11 @@ def measure(
             command = [CHAINFLOW, "--registry", str(CHAINS), "--registry", str(layer)]
             run([*command, "--database-url", store, "db", "upgrade"])
             command += ["--database-url", store, "sync", sample.chain]
+            half, stop = (str(sample.start + count // part) for part in (2, 1))
+            whole = [*command, "--to", stop]
+            halves = [*command, "--to", half], [*command, "--from", half, "--to", stop]
             with loaded(server, store, sample.chain) as load:
-                done.append(run([*command, "--to", str(sample.start + count)]))
+                done.append(run(at_once(*halves) if halved else whole))
             loads.append(load)
             rows = server.rows(store, sample.chain)
             assert rows["blocks"] == count, rows

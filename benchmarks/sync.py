@@ -38,6 +38,8 @@ def measure(folder: Path) -> list[Line]:
     steady = _steady(_runs(folder, "hashes", _FEW), hashes)
     kept = 100 * hashes.process.seconds / late.process.seconds
     every = _runs(folder, "hashes", _SAMPLE.blocks, times=_LONG_RUNS)
+    two = _runs(folder, "hashes", _SAMPLE.blocks, times=_LONG_RUNS, halved=True)
+    two_roots = _runs(folder, "roots", _SAMPLE.blocks, times=_LONG_RUNS, halved=True)
     indexed = _runs(folder, "roots", _MANY, times=3, indexes=["hash", "address", "time"])
     dearer = indexed.load.cpu_seconds / roots.load.cpu_seconds
     size, peak = hashes.size / _MANY / 1e6, every.process.peak_bytes / 1e6
@@ -48,6 +50,8 @@ def measure(folder: Path) -> list[Line]:
         plain("400 blocks, start among it", hashes.megabytes_per_second, "MB/s"),
         plain("400 blocks, start left out", steady * size, "MB/s"),
         at_least(f"{every.blocks} blocks, start among it", every.megabytes_per_second, 100, "MB/s"),
+        at_least(f"{two.blocks} blocks, two tasks at once", two.megabytes_per_second, 100, "MB/s"),
+        plain("the same with verify: roots", two_roots.megabytes_per_second, "MB/s"),
         at_least("50 ms a request: rate, of that without", kept, 90, "%"),
         at_most(f"{every.blocks} blocks: peak memory", peak, 500, "MB"),
         plain(f"{every.blocks} blocks: peak memory beyond that of {_MANY}", grown, "MB"),
@@ -68,15 +72,18 @@ def _runs(
     blocks: int,
     times: int = runs.RUNS,
     seconds: float = 0.0,
+    halved: bool = False,
     **entry: object,
 ) -> Synced:
+    kind = "halved" if halved else "whole"
     return runs.measure(
         _SAMPLE,
         folder,
-        "_".join(["ethereum", verify, str(blocks), f"{1000 * seconds:.0f}ms", *entry]),
+        "_".join(["ethereum", verify, str(blocks), kind, f"{1000 * seconds:.0f}ms", *entry]),
         blocks=blocks,
         runs=times,
         seconds=seconds,
+        halved=halved,
         datasets=DATASETS,
         verify=verify,
         **entry,
