@@ -94,15 +94,3 @@ def test_server_of_a_killed_command_stops_with_the_next(home: Path) -> None:
     with command(home, "gaps") as third:
         assert third.wait(60) == 0
     assert not is_up(home)
-
-
-def test_new_server_is_set_up_once(home: Path) -> None:
-    """It has room for the log of a load; whatever its owner sets later stays."""
-    settings = home / "postgres" / "postgresql.auto.conf"
-    with command(home, "gaps") as first:
-        assert first.wait(60) == 0
-    assert "max_wal_size = '4GB'" in settings.read_text()
-    settings.write_text("max_wal_size = '2GB'\n")
-    with command(home, "gaps") as second:
-        assert second.wait(60) == 0
-    assert settings.read_text() == "max_wal_size = '2GB'\n"

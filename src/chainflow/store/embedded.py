@@ -7,8 +7,6 @@ import subprocess
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import psycopg2
-
 from chainflow.errors import InputError, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -31,31 +29,11 @@ def start(folder: Path) -> str:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         _forget_dead(folder.resolve())
-        made = not (folder / "PG_VERSION").exists()
-        url = str(get_server(folder.resolve()).get_uri())
-        if made:
-            _set_up(url)
-        return url
-    except (OSError, subprocess.SubprocessError, psycopg2.Error) as error:
+        return str(get_server(folder.resolve()).get_uri())
+    except (OSError, subprocess.SubprocessError) as error:
         raise StoreUnavailable(
             f"the embedded PostgreSQL in {folder} does not start: {error}; see {folder / 'log'}"
         ) from error
-
-
-def _set_up(url: str) -> None:
-    """Settings of a new server, which are its owner's from then on.
-
-    What is merged at full speed fills the usual 1 GB of write-ahead log within seconds; each time
-    a checkpoint then writes tables out while the next rows come in.
-    """
-    connection = psycopg2.connect(url)
-    try:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute("ALTER SYSTEM SET max_wal_size TO '4GB'")
-            cursor.execute("SELECT pg_reload_conf()")
-    finally:
-        connection.close()
 
 
 def _forget_dead(folder: Path) -> None:
