@@ -17,6 +17,7 @@ from chainflow.clients import _evm_headers as headers
 from chainflow.clients import _evm_receipts as receipt_forms
 from chainflow.clients import _evm_roots as roots
 from chainflow.clients._evm_agree import state_sync_hash
+from chainflow.clients._evm_transactions import DEPOSIT
 from chainflow.clients._evm_trie import EMPTY_ROOT
 from chainflow.clients._evm_unproven import BYZANTIUM, STATE_SYNC_CHAINS, UNPROVEN, Part, Unproven
 from chainflow.errors import MalformedAnswer
@@ -159,7 +160,7 @@ class Proof:
 def _opens_with_deposit(block: Block) -> bool:
     """Whether it is of the OP stack, where withdrawalsRoot is that of a contract's storage."""
     first = block.transactions[:1]
-    return any(roots.kind_of(tx.type) == roots.DEPOSIT for tx in first)
+    return any(roots.kind_of(tx.type) == DEPOSIT for tx in first)
 
 
 def _check_bloom(claimed: int, words: set[str], height: int, *, logs: int) -> None:

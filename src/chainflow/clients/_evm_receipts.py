@@ -13,6 +13,7 @@ import msgspec
 
 from chainflow.clients import _evm_rlp as rlp
 from chainflow.clients._evm_rlp import item, listed, number
+from chainflow.clients._evm_transactions import DEPOSIT
 from chainflow.clients._keccak import keccak
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from chainflow.wire.evm import Log, Receipt
 
-_DEPOSIT, _CIP64 = 0x7E, 0x7B
+_CIP64 = 0x7B
 
 
 class _Extra(msgspec.Struct, rename="camel"):
@@ -30,8 +31,8 @@ class _Extra(msgspec.Struct, rename="camel"):
 _extra = msgspec.json.Decoder(_Extra)
 
 
-def encoded(receipt: Receipt, kind: int) -> bytes:
-    """What receiptsRoot holds of it.
+def rebuilt(receipt: Receipt, kind: int) -> str:
+    """What receiptsRoot holds of it, as hex text.
 
     Raises:
         ValueError: A field is missing, or not hex.
@@ -43,7 +44,7 @@ def encoded(receipt: Receipt, kind: int) -> bytes:
         f"{outcome}{number(receipt.cumulative_gas_used)}{item(logs_bloom)}"
         f"{_logs(receipt.logs)}{_tail(receipt, kind)}"
     )
-    return rlp.encoded(f"{kind:02x}{body}" if kind else body)
+    return f"{kind:02x}{body}" if kind else body
 
 
 def bloom(words: set[str]) -> int:
@@ -105,7 +106,7 @@ def _log(address: str, topics: list[str], data: str) -> str:
 
 def _tail(receipt: Receipt, kind: int) -> str:
     """What two types have after their logs."""
-    if kind == _DEPOSIT and receipt.deposit_receipt_version is not None:
+    if kind == DEPOSIT and receipt.deposit_receipt_version is not None:
         return f"{number(receipt.deposit_nonce)}{number(receipt.deposit_receipt_version)}"
     if kind == _CIP64 and receipt.extra is not None:
         base_fee = _extra.decode(receipt.extra).base_fee

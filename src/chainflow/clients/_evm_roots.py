@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from chainflow.wire.evm import Block, Receipt, Transaction, Withdrawal
     from chainflow.wire.evm_columns import Told
 
-DEPOSIT = 0x7E
 ZERO = "0x" + "00" * 32
 _BROKEN = (ValueError, msgspec.DecodeError)
 
@@ -48,14 +47,16 @@ def check_transactions(block: Block, rooted: int, height: int) -> set[int]:
     Raises:
         MalformedAnswer: What was expected and what came, by height.
     """
-    encoded: list[bytes] = []
-    odd: set[int] = set()
-    for index, tx in enumerate(block.transactions[:rooted]):
-        kind = kind_of(tx.type)
-        if transaction_forms.known(kind):
-            encoded.append(_transaction(tx, kind, height, index))
-        else:
-            odd.add(kind)
+    given = block.transactions[:rooted]
+    kinds = [kind_of(tx.type) for tx in given]
+    odd = {kind for kind in kinds if not transaction_forms.known(kind)}
+    encoded = None if odd else _as_hashed(given, kinds)
+    if encoded is None:
+        encoded = [
+            _transaction(tx, kind, height, index)
+            for index, (tx, kind) in enumerate(zip(given, kinds, strict=True))
+            if kind not in odd
+        ]
     if not odd:
         same(height, "transactionsRoot", block.transactions_root, _root(encoded), "hashes")
     return odd
@@ -75,7 +76,7 @@ def check_receipts(
     Raises:
         MalformedAnswer: What was expected and what came, by height.
     """
-    encoded: list[bytes] = []
+    texts: list[str] = []
     gas = 0
     plainly = said is not None and _all_agree(said)
     for index, (tx, receipt) in enumerate(zip(block.transactions, receipts, strict=False)):
@@ -83,8 +84,8 @@ def check_receipts(
         if not plainly:
             _agree(tx, receipt, kind, height, index)
         gas = _check_gas(receipt, kind, gas, height, index)
-        encoded.append(made(height, f"receipt {index}", receipt_forms.encoded, receipt, kind))
-    same(height, "receiptsRoot", block.receipts_root, _root(encoded), "hashes")
+        texts.append(made(height, f"receipt {index}", receipt_forms.rebuilt, receipt, kind))
+    same(height, "receiptsRoot", block.receipts_root, _root(_bytes_of(texts, height)), "hashes")
 
 
 def check_log_indexes(receipts: Sequence[Receipt], height: int) -> None:
@@ -149,15 +150,34 @@ def advice(less: str) -> str:
     return f"; if every endpoint gives the same, this chain needs `verify: {less}`"
 
 
+def _as_hashed(given: Sequence[Transaction], kinds: Sequence[int]) -> list[bytes] | None:
+    """The encodings of transactions, or None if one cannot be encoded or is not what its hash says.
+
+    Asked of all at once. Hashes are of one size each (see `wire.evm.Transaction`), so they are
+    equal where their texts together are.
+    """
+    try:
+        encoded = rlp.every([*map(transaction_forms.rebuilt, given, kinds)])
+    except _BROKEN:
+        return None
+    found = "".join([f"0x{keccak(one).hex()}" for one in encoded])
+    return encoded if found == "".join([tx.hash for tx in given]) else None
+
+
 def _transaction(tx: Transaction, kind: int, height: int, index: int) -> bytes:
     """The encoding that its hash is of."""
     what = f"transaction {index}"
-    forms = made(height, what, transaction_forms.rebuilt, tx, kind)
-    hashes = [f"0x{keccak(form).hex()}" for form in forms]
-    given = tx.hash.lower()
-    if given not in hashes:
-        same(height, f"the hash of {what}", given, hashes[0], "hashes")
-    return forms[hashes.index(given)]
+    encoded = made(height, what, lambda: rlp.encoded(transaction_forms.rebuilt(tx, kind)))
+    same(height, f"the hash of {what}", tx.hash.lower(), f"0x{keccak(encoded).hex()}", "hashes")
+    return encoded
+
+
+def _bytes_of(texts: Sequence[str], height: int) -> list[bytes]:
+    """The bytes of receipts that were rebuilt."""
+    try:
+        return rlp.every(texts)
+    except ValueError:
+        return [made(height, f"receipt {i}", rlp.encoded, text) for i, text in enumerate(texts)]
 
 
 def _all_agree(said: Told) -> bool:
@@ -195,7 +215,7 @@ def _check_gas(receipt: Receipt, kind: int, before: int, height: int, index: int
     """The gas that the block had used after it, which the root proves, and so its own share."""
     after = quantity(receipt.cumulative_gas_used or "")
     # Before Regolith a system deposit's own gas was told as 0.
-    if receipt.gas_used is not None and kind != DEPOSIT:
+    if receipt.gas_used is not None and kind != transaction_forms.DEPOSIT:
         own = quantity(receipt.gas_used)
         if own != after - before:
             raise MalformedAnswer(

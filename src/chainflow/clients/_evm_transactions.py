@@ -12,13 +12,14 @@ import msgspec
 
 from chainflow.clients import _evm_rlp as rlp
 from chainflow.clients._evm_rlp import EMPTY, EMPTY_LIST, item, listed, number
+from chainflow.clients._keccak import keccak
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from chainflow.wire.evm import Transaction
 
-    Rebuild = Callable[[Transaction], tuple[str, ...]]
+    Rebuild = Callable[[Transaction], str]
 
 
 class _Access(msgspec.Struct, rename="camel"):
@@ -57,22 +58,23 @@ class _Extra(msgspec.Struct, rename="camel"):
     gateway_fee: str | None = None
 
 
+DEPOSIT = 0x7E
+
 _accesses = msgspec.json.Decoder(list[_Access] | None)
 _authorizations = msgspec.json.Decoder(list[_Authorization])
 _hashes = msgspec.json.Decoder(list[str])
 _extra = msgspec.json.Decoder(_Extra)
 
 
-def rebuilt(tx: Transaction, kind: int) -> tuple[bytes, ...]:
-    """Its encodings, most of them one; where a type has several forms, its hash tells which.
+def rebuilt(tx: Transaction, kind: int) -> str:
+    """Its encoding as hex text.
 
     Raises:
         KeyError: A type whose form is not known, or cannot be rebuilt.
         ValueError: A field is missing, or not hex.
         msgspec.DecodeError: A field of its type is of another form.
     """
-    prefix = f"{kind:02x}" if kind else ""
-    return tuple(rlp.encoded(prefix + listed(form)) for form in _FORMS[kind](tx))
+    return _PREFIX[kind] + listed(_FORMS[kind](tx))
 
 
 def known(kind: int) -> bool:
@@ -84,33 +86,33 @@ def known(kind: int) -> bool:
 # comes through the first three.
 
 
-def _legacy(tx: Transaction) -> tuple[str, ...]:
+def _legacy(tx: Transaction) -> str:
     return (
         f"{number(tx.nonce)}{number(tx.gas_price)}{_call(tx)}"
-        f"{number(tx.v)}{number(tx.r)}{number(tx.s)}",
+        f"{number(tx.v)}{number(tx.r)}{number(tx.s)}"
     )
 
 
-def _access_list(tx: Transaction) -> tuple[str, ...]:
+def _access_list(tx: Transaction) -> str:
     return (
         f"{number(tx.chain_id)}{number(tx.nonce)}{number(tx.gas_price)}"
-        f"{_call(tx)}{_accessed(tx)}{_signature(tx)}",
+        f"{_call(tx)}{_accessed(tx)}{_signature(tx)}"
     )
 
 
-def _dynamic_fee(tx: Transaction) -> tuple[str, ...]:
-    return (f"{_fees(tx)}{_call(tx)}{_accessed(tx)}{_signature(tx)}",)
+def _dynamic_fee(tx: Transaction) -> str:
+    return f"{_fees(tx)}{_call(tx)}{_accessed(tx)}{_signature(tx)}"
 
 
-def _blob(tx: Transaction) -> tuple[str, ...]:
+def _blob(tx: Transaction) -> str:
     hashes = listed("".join(map(item, _hashes.decode(tx.blob_versioned_hashes))))
     return (
         f"{_fees(tx)}{_call(tx)}{_accessed(tx)}"
-        f"{number(tx.max_fee_per_blob_gas)}{hashes}{_signature(tx)}",
+        f"{number(tx.max_fee_per_blob_gas)}{hashes}{_signature(tx)}"
     )
 
 
-def _set_code(tx: Transaction) -> tuple[str, ...]:
+def _set_code(tx: Transaction) -> str:
     given = listed(
         "".join(
             listed(
@@ -121,11 +123,11 @@ def _set_code(tx: Transaction) -> tuple[str, ...]:
             for one in _authorizations.decode(tx.authorization_list)
         )
     )
-    return (f"{_fees(tx)}{_call(tx)}{_accessed(tx)}{given}{_signature(tx)}",)
+    return f"{_fees(tx)}{_call(tx)}{_accessed(tx)}{given}{_signature(tx)}"
 
 
-def _deposit(tx: Transaction) -> tuple[str, ...]:
-    """OP stack's, and Mantle's, which moves ETH beside its own coin."""
+def _deposit(tx: Transaction) -> str:
+    """OP stack's, or Mantle's, which moves ETH beside its own coin: that which its hash is of."""
     head = (
         f"{item(tx.source_hash)}{item(tx.from_)}{_address(tx.to)}{_amount(tx.mint)}"
         f"{number(tx.value)}{number(tx.gas)}{'01' if tx.is_system_tx else EMPTY}"
@@ -133,60 +135,66 @@ def _deposit(tx: Transaction) -> tuple[str, ...]:
     data = item(tx.input)
     extra = _extras(tx)
     mantle = f"{head}{_amount(extra.eth_value)}{data}"
-    return f"{head}{data}", mantle, f"{mantle}{_amount(extra.eth_tx_value)}"
+    forms = f"{head}{data}", mantle, f"{mantle}{_amount(extra.eth_tx_value)}"
+    said = tx.hash.lower()
+    return next((form for form in forms if _hash_of(form) == said), forms[0])
 
 
-def _cip64(tx: Transaction) -> tuple[str, ...]:
-    return (f"{_fees(tx)}{_call(tx)}{_accessed(tx)}{_address(tx.fee_currency)}{_signature(tx)}",)
+def _hash_of(deposit: str) -> str:
+    return f"0x{keccak(rlp.encoded(_PREFIX[DEPOSIT] + listed(deposit))).hex()}"
 
 
-def _cip42(tx: Transaction) -> tuple[str, ...]:
+def _cip64(tx: Transaction) -> str:
+    return f"{_fees(tx)}{_call(tx)}{_accessed(tx)}{_address(tx.fee_currency)}{_signature(tx)}"
+
+
+def _cip42(tx: Transaction) -> str:
     extra = _extras(tx)
     return (
         f"{_fees(tx)}{number(tx.gas)}{_address(tx.fee_currency)}"
         f"{_address(extra.gateway_fee_recipient)}{_amount(extra.gateway_fee)}"
-        f"{_target(tx)}{_accessed(tx)}{_signature(tx)}",
+        f"{_target(tx)}{_accessed(tx)}{_signature(tx)}"
     )
 
 
-def _arbitrum_deposit(tx: Transaction) -> tuple[str, ...]:
+def _arbitrum_deposit(tx: Transaction) -> str:
     request = item(_extras(tx).request_id)
-    return (f"{number(tx.chain_id)}{request}{item(tx.from_)}{item(tx.to)}{number(tx.value)}",)
+    return f"{number(tx.chain_id)}{request}{item(tx.from_)}{item(tx.to)}{number(tx.value)}"
 
 
-def _arbitrum_unsigned(tx: Transaction) -> tuple[str, ...]:
+def _arbitrum_unsigned(tx: Transaction) -> str:
     return (
-        f"{number(tx.chain_id)}{item(tx.from_)}{number(tx.nonce)}{number(tx.gas_price)}{_call(tx)}",
+        f"{number(tx.chain_id)}{item(tx.from_)}{number(tx.nonce)}{number(tx.gas_price)}{_call(tx)}"
     )
 
 
-def _arbitrum_contract(tx: Transaction) -> tuple[str, ...]:
+def _arbitrum_contract(tx: Transaction) -> str:
     request = item(_extras(tx).request_id)
-    return (f"{number(tx.chain_id)}{request}{item(tx.from_)}{number(tx.gas_price)}{_call(tx)}",)
+    return f"{number(tx.chain_id)}{request}{item(tx.from_)}{number(tx.gas_price)}{_call(tx)}"
 
 
-def _arbitrum_retry(tx: Transaction) -> tuple[str, ...]:
+def _arbitrum_retry(tx: Transaction) -> str:
     extra = _extras(tx)
     return (
         f"{number(tx.chain_id)}{number(tx.nonce)}{item(tx.from_)}{number(tx.gas_price)}{_call(tx)}"
         f"{item(extra.ticket_id)}{item(extra.refund_to)}"
-        f"{number(extra.max_refund)}{number(extra.submission_fee_refund)}",
+        f"{number(extra.max_refund)}{number(extra.submission_fee_refund)}"
     )
 
 
-def _arbitrum_submit_retryable(tx: Transaction) -> tuple[str, ...]:
+def _arbitrum_submit_retryable(tx: Transaction) -> str:
     extra = _extras(tx)
     return (
         f"{number(tx.chain_id)}{item(extra.request_id)}{item(tx.from_)}"
         f"{number(extra.l1_base_fee)}{number(extra.deposit_value)}"
         f"{number(tx.gas_price)}{number(tx.gas)}{_address(extra.retry_to)}"
         f"{number(extra.retry_value)}{item(extra.beneficiary)}{number(extra.max_submission_fee)}"
-        f"{item(extra.refund_to)}{item(extra.retry_data or '0x')}",
+        f"{item(extra.refund_to)}{item(extra.retry_data or '0x')}"
     )
 
 
-def _arbitrum_internal(tx: Transaction) -> tuple[str, ...]:
-    return (f"{number(tx.chain_id)}{item(tx.input)}",)
+def _arbitrum_internal(tx: Transaction) -> str:
+    return f"{number(tx.chain_id)}{item(tx.input)}"
 
 
 def _fees(tx: Transaction) -> str:
@@ -205,9 +213,10 @@ def _target(tx: Transaction) -> str:
 
 
 def _signature(tx: Transaction) -> str:
-    parity = number(tx.v if tx.y_parity is None else tx.y_parity)
+    shown = tx.v if tx.y_parity is None else tx.y_parity
+    parity = number(shown)
     # Some nodes show v as that of a legacy transaction, from 27 on, beside the parity.
-    if tx.v is not None and parity != number(tx.v) and int(tx.v, 16) < 27:
+    if tx.v not in (None, shown) and parity != number(tx.v) and int(tx.v, 16) < 27:
         raise ValueError("v and yParity differ")
     return f"{parity}{number(tx.r)}{number(tx.s)}"
 
@@ -251,5 +260,6 @@ _FORMS: Mapping[int, Rebuild] = {
     0x6A: _arbitrum_internal,
     0x7B: _cip64,
     0x7C: _cip42,
-    0x7E: _deposit,
+    DEPOSIT: _deposit,
 }
+_PREFIX = {kind: f"{kind:02x}" if kind else "" for kind in _FORMS}
