@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import runs
 from benchmarks.report import Line, at_least, plain
+from benchmarks.runs import Work
 from benchmarks.samples import SAMPLES, unpacked
 
 if TYPE_CHECKING:
@@ -22,12 +23,11 @@ _RUNS = 3
 
 def measure(folder: Path) -> list[Line]:
     """Lines of the table; everything it writes, but the cached blocks, is in `folder`."""
-    synced = {
-        chain: runs.measure(
-            SAMPLES[chain], folder, f"family_{chain}", blocks=_BLOCKS.get(chain), runs=_RUNS
-        )
+    works = {
+        chain: Work(SAMPLES[chain], _BLOCKS.get(chain, SAMPLES[chain].blocks), runs=_RUNS)
         for chain in (_EVM, *TALK)
     }
+    synced = runs.measure(folder, works)
     sent = {chain: one.size / 1e6 / one.cpu_seconds for chain, one in synced.items()}
     speeds = {chain: speed * unpacked(SAMPLES[chain]) for chain, speed in sent.items()}
     lines = [line for chain, one in synced.items() for line in one.lines(chain)]

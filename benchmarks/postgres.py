@@ -48,6 +48,8 @@ class Postgres:
 
     def __enter__(self) -> Self:
         self.url = embedded.start(self.folder)
+        # The log's files of one run are there for the next, as they are where runs follow closely.
+        do(self.url, "ALTER SYSTEM SET min_wal_size TO '1GB'", "SELECT pg_reload_conf()")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -59,6 +61,10 @@ class Postgres:
         # What the run before has left to write is not the next one's work.
         do(self.url, f"CREATE DATABASE {name}", "CHECKPOINT")
         return urlsplit(self.url)._replace(path=f"/{name}").geturl()
+
+    def drop(self, name: str) -> None:
+        """Delete a database, so that its pages make room for the next run's."""
+        do(self.url, f"DROP DATABASE {name}")
 
     def rows(self, store: str, schema: str) -> Counter[str]:
         """Rows by table."""

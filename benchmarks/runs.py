@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 import urllib.request
-from collections import Counter
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import yaml
 
@@ -17,9 +17,10 @@ from benchmarks.process import Run, at_once, middle, node, run
 from benchmarks.report import Line, at_most, plain
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from benchmarks.samples import Sample
 
-RUNS = 5
 CHAINFLOW = str(Path(sys.executable).with_name("chainflow"))
 CHAINS = Path(__file__).parents[1] / "chains.yaml"
 
@@ -69,53 +70,103 @@ class Synced:
         return f"{self.blocks} blocks of {self.size / self.blocks / 1e3:.1f} kB: {mean}"
 
 
-def measure(
-    sample: Sample,
-    folder: Path,
-    name: str,
-    *,
-    blocks: int | None = None,
-    runs: int = RUNS,
-    seconds: float = 0.0,
-    halved: bool = False,
-    **entry: object,
-) -> Synced:
-    """Runs over a sample, each into a database of its own.
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Blocks that `sync` is to read, and how.
 
-    Args:
+    Attributes:
         sample: Whose blocks.
-        folder: Where everything is written but the sample.
-        name: Of these runs, unlike any other's in that folder; letters, digits and underscores.
-        blocks: How many of the sample; by default all.
+        blocks: How many of the sample.
         runs: How often.
         seconds: How late the node answers.
         halved: Whether two commands at once take half of the blocks each, as mapped tasks do.
         entry: What differs from the chain's entry in chains.yaml.
     """
-    count = blocks or sample.blocks
-    done: list[Run] = []
-    loads: list[Load] = []
-    rows: Counter[str] = Counter()
-    # A server is started in a folder once a process.
-    with node(sample, seconds) as url, Postgres(folder / f"{name}_postgres") as server:
-        with urllib.request.urlopen(url) as answer:  # noqa: S310 - our own loopback node
-            size = int(answer.read()) * count / sample.blocks
-        layer = folder / f"{name}.yaml"
-        chain = {"start": sample.start, "endpoints": [url], **entry}
-        layer.write_text(yaml.safe_dump({"chains": {sample.chain: chain}}))
-        for number in range(runs):
-            store = server.database(f"{name}_{number}")
-            command = [CHAINFLOW, "--registry", str(CHAINS), "--registry", str(layer)]
-            run([*command, "--database-url", store, "db", "upgrade"])
-            command += ["--database-url", store, "sync", sample.chain]
-            half, stop = (str(sample.start + count // part) for part in (2, 1))
-            whole = [*command, "--to", stop]
-            halves = [*command, "--to", half], [*command, "--from", half, "--to", stop]
-            with loaded(server, store, sample.chain) as load:
-                done.append(run(at_once(*halves) if halved else whole))
-            loads.append(load)
-            rows = server.rows(store, sample.chain)
-            assert rows["blocks"] == count, rows
-            print(f"{name}, run {number + 1}: {done[-1].seconds:.2f} s", flush=True)
-    load = Load(*(median(amounts) for amounts in zip(*map(Load.amounts, loads), strict=True)))
-    return Synced(count, size, dict(rows), middle(done), load)
+
+    sample: Sample
+    blocks: int
+    runs: int = 5
+    seconds: float = 0.0
+    halved: bool = False
+    entry: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def node(self) -> tuple[str, float]:
+        """Which node it needs: of which sample, and how late."""
+        return self.sample.chain, self.seconds
+
+
+def measure(folder: Path, works: Mapping[str, Work]) -> dict[str, Synced]:
+    """Runs of each work, taking turns, so that other load falls on all of them; in one PostgreSQL.
+
+    One more, not counted, comes first.
+
+    Args:
+        folder: Where everything is written but the samples.
+        works: By names of lower case letters, digits and underscores.
+    """
+    done: dict[str, list[_Once]] = {name: [] for name in works}
+    with ExitStack() as stack:
+        server = stack.enter_context(Postgres(folder / "runs_postgres"))
+        needed = {work.node: work.sample for work in works.values()}
+        urls = {key: stack.enter_context(node(needed[key], key[1])) for key in needed}
+        sent = {key: _size(url) / needed[key].blocks for key, url in urls.items()}
+        # A new server has yet to make the files of its log; the largest run makes them.
+        most = max(works.values(), key=lambda work: work.blocks * sent[work.node])
+        _once(server, folder, "first", most, urls[most.node])
+        for turn in range(max(work.runs for work in works.values())):
+            for name, work in works.items():
+                if turn < work.runs:
+                    once = _once(server, folder, f"{name}_{turn}", work, urls[work.node])
+                    done[name].append(once)
+                    print(f"{name}, run {turn + 1}: {once.run.seconds:.2f} s", flush=True)
+    return {
+        name: Synced(
+            work.blocks,
+            sent[work.node] * work.blocks,
+            done[name][-1].rows,
+            middle([once.run for once in done[name]]),
+            _middle_load([once.load for once in done[name]]),
+        )
+        for name, work in works.items()
+    }
+
+
+class _Once(NamedTuple):
+    run: Run
+    load: Load
+    rows: dict[str, int]
+
+
+def _once(server: Postgres, folder: Path, name: str, work: Work, url: str) -> _Once:
+    """One run, into a database of its own."""
+    sample, layer = work.sample, folder / f"{name}.yaml"
+    chain = {"start": sample.start, "endpoints": [url], **work.entry}
+    layer.write_text(yaml.safe_dump({"chains": {sample.chain: chain}}))
+    store = server.database(name)
+    command = [CHAINFLOW, "--registry", str(CHAINS), "--registry", str(layer)]
+    command += ["--database-url", store]
+    run([*command, "db", "upgrade"])
+    command += ["sync", sample.chain]
+    half, stop = (str(sample.start + work.blocks // part) for part in (2, 1))
+    if work.halved:
+        first, second = [*command, "--to", half], [*command, "--from", half, "--to", stop]
+        command = at_once(first, second)
+    else:
+        command += ["--to", stop]
+    with loaded(server, store, sample.chain) as load:
+        done = run(command)
+    rows = dict(server.rows(store, sample.chain))
+    assert rows["blocks"] == work.blocks, rows
+    server.drop(name)
+    return _Once(done, load, rows)
+
+
+def _size(url: str) -> int:
+    """Bytes of all the node's answers."""
+    with urllib.request.urlopen(url) as answer:  # noqa: S310 - our own loopback node
+        return int(answer.read())
+
+
+def _middle_load(loads: Sequence[Load]) -> Load:
+    return Load(*(median(amounts) for amounts in zip(*map(Load.amounts, loads), strict=True)))

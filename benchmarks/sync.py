@@ -12,6 +12,7 @@ from benchmarks import peers, runs
 from benchmarks.postgres import Postgres
 from benchmarks.process import LATENCY_SECONDS, node, run
 from benchmarks.report import Line, at_least, at_most, plain
+from benchmarks.runs import Work
 from benchmarks.samples import SAMPLES
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 DATASETS = ["blocks", "transactions", "logs", "token_transfers"]
 _SAMPLE = SAMPLES["ethereum"]
 _FEW, _MANY = 100, 400
+_INDEXES = ["hash", "address", "time"]
 _LONG_RUNS = 3
 # ethereum-etl takes a batch of ten in seven seconds.
 _ETL_BATCH, _ETL_BATCHES, _ETL_RUNS = 10, 2, 5
@@ -33,31 +35,40 @@ _ETL_TABLES = (
 
 def measure(folder: Path) -> list[Line]:
     """Lines of the table; everything it writes, but the cached blocks, is in `folder`."""
-    hashes, roots = (_runs(folder, verify, _MANY) for verify in ("hashes", "roots"))
-    late = _runs(folder, "hashes", _MANY, seconds=LATENCY_SECONDS)
-    steady = _steady(_runs(folder, "hashes", _FEW), hashes)
-    kept = 100 * hashes.process.seconds / late.process.seconds
-    every = _runs(folder, "hashes", _SAMPLE.blocks, times=_LONG_RUNS)
-    two = _runs(folder, "hashes", _SAMPLE.blocks, times=_LONG_RUNS, halved=True)
-    two_roots = _runs(folder, "roots", _SAMPLE.blocks, times=_LONG_RUNS, halved=True)
-    indexed = _runs(folder, "roots", _MANY, times=3, indexes=["hash", "address", "time"])
-    dearer = indexed.load.cpu_seconds / roots.load.cpu_seconds
-    size, peak = hashes.size / _MANY / 1e6, every.process.peak_bytes / 1e6
+    count = _SAMPLE.blocks
+    done = runs.measure(
+        folder,
+        {
+            "hashes": _work("hashes", _MANY),
+            "roots": _work("roots", _MANY),
+            "late": _work("hashes", _MANY, seconds=LATENCY_SECONDS),
+            "few": _work("hashes", _FEW),
+            "long": _work("hashes", count, runs=_LONG_RUNS),
+            "two": _work("hashes", count, runs=_LONG_RUNS, halved=True),
+            "two_roots": _work("roots", count, runs=_LONG_RUNS, halved=True),
+            "indexed": _work("roots", _MANY, runs=_LONG_RUNS, indexes=_INDEXES),
+        },
+    )
+    hashes, roots, long, two = (done[name] for name in ("hashes", "roots", "long", "two"))
+    steady = _steady(done["few"], hashes)
+    kept = 100 * hashes.process.seconds / done["late"].process.seconds
+    dearer = done["indexed"].load.cpu_seconds / roots.load.cpu_seconds
+    size, peak = hashes.size / _MANY / 1e6, long.process.peak_bytes / 1e6
     grown = peak - hashes.process.peak_bytes / 1e6
     return [
         *hashes.lines("verify: hashes"),
         *roots.lines("verify: roots"),
         plain("400 blocks, start among it", hashes.megabytes_per_second, "MB/s"),
         plain("400 blocks, start left out", steady * size, "MB/s"),
-        at_least(f"{every.blocks} blocks, start among it", every.megabytes_per_second, 100, "MB/s"),
-        at_least(f"{two.blocks} blocks, two tasks at once", two.megabytes_per_second, 100, "MB/s"),
-        plain("the same with verify: roots", two_roots.megabytes_per_second, "MB/s"),
+        at_least(f"{count} blocks, start among it", long.megabytes_per_second, 100, "MB/s"),
+        at_least(f"{count} blocks, two tasks at once", two.megabytes_per_second, 100, "MB/s"),
+        plain("the same with verify: roots", done["two_roots"].megabytes_per_second, "MB/s"),
         at_least("50 ms a request: rate, of that without", kept, 90, "%"),
-        at_most(f"{every.blocks} blocks: peak memory", peak, 500, "MB"),
-        plain(f"{every.blocks} blocks: peak memory beyond that of {_MANY}", grown, "MB"),
+        at_most(f"{count} blocks: peak memory", peak, 500, "MB"),
+        plain(f"{count} blocks: peak memory beyond that of {_MANY}", grown, "MB"),
         plain("CPU of PostgreSQL with all indexes, over that with keys alone", dearer),
-        *_base(roots, indexed),
-        *_against_etl(folder, every.blocks / every.process.seconds, steady),
+        *_base(roots, done["indexed"]),
+        *_against_etl(folder, count / long.process.seconds, steady),
     ]
 
 
@@ -66,28 +77,17 @@ def _steady(few: Synced, many: Synced) -> float:
     return (many.blocks - few.blocks) / (many.process.seconds - few.process.seconds)
 
 
-def _runs(
-    folder: Path,
+def _work(
     verify: str,
     blocks: int,
-    times: int = runs.RUNS,
+    *,
+    runs: int = 5,
     seconds: float = 0.0,
     halved: bool = False,
     **entry: object,
-) -> Synced:
-    kind = "halved" if halved else "whole"
-    return runs.measure(
-        _SAMPLE,
-        folder,
-        "_".join(["ethereum", verify, str(blocks), kind, f"{1000 * seconds:.0f}ms", *entry]),
-        blocks=blocks,
-        runs=times,
-        seconds=seconds,
-        halved=halved,
-        datasets=DATASETS,
-        verify=verify,
-        **entry,
-    )
+) -> Work:
+    given = {"datasets": DATASETS, "verify": verify, **entry}
+    return Work(_SAMPLE, blocks, runs, seconds, halved, given)
 
 
 def _base(plain_: Synced, indexed: Synced) -> list[Line]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RUNS = 5
+_LONG_RUNS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +72,16 @@ def measure(folder: Path) -> list[Line]:
 
 def _long(few: Run, urls: Mapping[float, str], folder: Path) -> list[Line]:
     """As many blocks as there are, with and without latency: rate and memory."""
-    count, turns = SAMPLE.blocks, range(3)
-    long = [
-        Tool("hashes, long", (count, count), partial(ours, "hashes"), printed, seconds)
+    count = SAMPLE.blocks
+    both = {
+        seconds: Tool("hashes, long", (count, count), partial(ours, "hashes"), printed, seconds)
         for seconds in urls
-    ]
-    prompt, late = (
-        middle([_once(tool, url, count, folder) for _ in turns])
-        for tool, url in zip(long, urls.values(), strict=True)
-    )
+    }
+    done: dict[float, list[Run]] = defaultdict(list)
+    for _ in range(_LONG_RUNS):
+        for seconds, tool in both.items():
+            done[seconds].append(_once(tool, urls[seconds], count, folder))
+    prompt, late = (middle(done[seconds]) for seconds in urls)
     kept = 100 * prompt.seconds / late.seconds
     grown = (prompt.peak_bytes - few.peak_bytes) / 1e6
     return [
