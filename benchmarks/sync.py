@@ -62,7 +62,11 @@ def measure(folder: Path) -> list[Line]:
         plain("400 blocks, start left out", steady * size, "MB/s"),
         at_least(f"{count} blocks, start among it", long.megabytes_per_second, 100, "MB/s"),
         at_least(f"{count} blocks, two tasks at once", two.megabytes_per_second, 100, "MB/s"),
-        plain("the same with verify: roots", done["two_roots"].megabytes_per_second, "MB/s"),
+        plain(
+            f"{count} blocks, two tasks, verify: roots",
+            done["two_roots"].megabytes_per_second,
+            "MB/s",
+        ),
         at_least("50 ms a request: rate, of that without", kept, 90, "%"),
         at_most(f"{count} blocks: peak memory", peak, 500, "MB"),
         plain(f"{count} blocks: peak memory beyond that of {_MANY}", grown, "MB"),

@@ -159,6 +159,9 @@ def _late(costs: dict[str, Cost]) -> list[Line]:
             two.per_second / cryo.per_second,
             1,
         ),
-        plain("the same, processes that read 400 blocks, start among it", started),
-        plain("the same, one task, which has one core", one.per_second / cryo.per_second),
+        plain("50 ms a request: two tasks over cryo, 400 blocks, start among it", started),
+        plain(
+            "50 ms a request: one task, which has one core, over cryo",
+            one.per_second / cryo.per_second,
+        ),
     ]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from chainflow.clients import _evm_agree as agree
+from chainflow.clients import _evm_roots as roots
 from chainflow.clients._evm_proof import Proof
 from chainflow.clients._evm_unproven import UNPROVEN
 from chainflow.devnet import evm as devnet
@@ -423,6 +424,15 @@ def test_receipts_before_byzantium_are_proven_where_their_roots_are_kept() -> No
     receipts[0]["logs"] = [evm.log(0, evm.TRANSFER, **place, **named)]
     with pytest.raises(MalformedAnswer, match="logsBloom"):
         check(chain("ethereum"), one.block, receipts)
+
+
+def test_hashes_of_any_length_are_told_apart() -> None:
+    """Rows of a store may hold such: a digit that went from one hash to the next is found."""
+    block = wire.decode_block(json.dumps(recorded("ethereum", 18000000).block).encode())
+    one, two = block.transactions[1:3]
+    one.hash, two.hash = one.hash + two.hash[:1], two.hash[1:]
+    with pytest.raises(MalformedAnswer, match="the hash of transaction 1 is 0x"):
+        roots.check_transactions(block, len(block.transactions), 18000000)
 
 
 def test_withdrawals_are_proven_but_on_the_op_stack() -> None:

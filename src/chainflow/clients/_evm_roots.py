@@ -151,17 +151,13 @@ def advice(less: str) -> str:
 
 
 def _as_hashed(given: Sequence[Transaction], kinds: Sequence[int]) -> list[bytes] | None:
-    """The encodings of transactions, or None if one cannot be encoded or is not what its hash says.
-
-    Asked of all at once. Hashes are of one size each (see `wire.evm.Transaction`), so they are
-    equal where their texts together are.
-    """
+    """The encodings, or None if one cannot be made or is not what the transaction's hash says."""
     try:
         encoded = rlp.every([*map(transaction_forms.rebuilt, given, kinds)])
     except _BROKEN:
         return None
-    found = "".join([f"0x{keccak(one).hex()}" for one in encoded])
-    return encoded if found == "".join([tx.hash for tx in given]) else None
+    found = [f"0x{keccak(one).hex()}" for one in encoded]
+    return encoded if found == [tx.hash for tx in given] else None
 
 
 def _transaction(tx: Transaction, kind: int, height: int, index: int) -> bytes:
